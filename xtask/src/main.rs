@@ -1,1 +1,47 @@
-fn main() {}
+//! `cargo xtask bench | report | list`: runs the cross-mechanism benchmark and writes its reports.
+//!
+//! xtask decides what is measured, when, and what the figures mean; the `ipc-peer` binary of the
+//! package `ipc-benches` links the mechanisms and measures. They talk in the JSON of
+//! `ipc-bench-schema`, and xtask links no mechanism: what runs here cannot disturb what is timed.
+//!
+//! Exit status: 0 when all is well, 1 when something failed or a cell is void, 2 when the command
+//! line asks for something that cannot be (one line on standard error says what to change), 130 and
+//! 143 after SIGINT and SIGTERM.
+
+mod bench;
+mod child;
+mod cli;
+mod cpus;
+mod error;
+mod floors;
+mod host;
+mod html;
+mod interrupt;
+mod limits;
+mod list;
+mod pace;
+mod peer;
+mod plan;
+mod progress;
+mod provenance;
+mod report;
+mod stats;
+mod store;
+mod tally;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(err) => return error::exit_of_clap(&err),
+    };
+    let done = match cli.command {
+        cli::Command::Bench(options) => bench::run(&options),
+        cli::Command::Report(options) => report::run(&options),
+        cli::Command::List(options) => list::run(&options),
+    };
+    done.unwrap_or_else(|err| error::exit_of(&err))
+}

@@ -1,0 +1,190 @@
+//! One run of the benchmark: the floors, a first look at each cell, and the rounds.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use ipc_bench_schema::results::{Build, Config, Floors, Host};
+use ipc_bench_schema::{FloorRequest, Outcome, Results, RunRequest, SCHEMA};
+use tempfile::TempDir;
+
+use crate::cpus::Cpus;
+use crate::floors;
+use crate::interrupt::Interrupts;
+use crate::pace::Pace;
+use crate::peer::Peer;
+use crate::progress::Progress;
+use crate::store::Run;
+use crate::tally::{Tally, alarms};
+
+/// Everything that a run needs and knows.
+#[derive(Debug)]
+pub(super) struct Campaign<'a> {
+    pub(super) peer: &'a Peer,
+    pub(super) interrupts: &'a Interrupts,
+    /// When it began.
+    pub(super) start: Instant,
+    /// Where the peers may put names. Removed at the end.
+    pub(super) scratch: TempDir,
+    pub(super) pace: Pace,
+    pub(super) floor_budget_ms: u64,
+    pub(super) config: Config,
+    pub(super) build: Build,
+    /// What was known to disturb before anything was measured.
+    pub(super) warnings: Vec<String>,
+    pub(super) host: Host,
+    pub(super) cpus: Cpus,
+    pub(super) floors: Floors,
+    pub(super) tallies: Vec<Tally>,
+    pub(super) run: Run,
+    pub(super) progress: Progress,
+}
+
+impl Campaign<'_> {
+    /// Measures everything. The figures so far are on disk after each round.
+    pub(super) fn measure(&mut self) -> Result<()> {
+        self.save()?;
+        self.measure_floors()?;
+        let mut rng = fastrand::Rng::with_seed(self.config.seed);
+        if self.pace.adapts() {
+            self.look()?;
+        }
+        self.announce();
+        for round in 0..self.config.rounds {
+            self.round(round, &mut rng)?;
+            self.save()?;
+        }
+        self.config.complete = true;
+        Ok(())
+    }
+
+    /// The results as they are now.
+    pub(super) fn results(&self) -> Results {
+        let cells = self
+            .tallies
+            .iter()
+            .flat_map(|it| it.cells(&self.floors, self.config.seed));
+        let cells: Vec<_> = cells.collect();
+        let mut host = self.host.clone();
+        host.warnings.clone_from(&self.warnings);
+        host.warnings.extend(alarms(&cells));
+        Results {
+            schema: SCHEMA.to_owned(),
+            host,
+            build: self.build.clone(),
+            config: Config {
+                seconds: self.start.elapsed().as_secs_f64(),
+                budget_ms: self.pace.budget_ms,
+                ..self.config.clone()
+            },
+            floors: self.floors.clone(),
+            cells,
+        }
+    }
+
+    fn save(&self) -> Result<()> {
+        self.run.write_results(&self.results())
+    }
+
+    fn measure_floors(&mut self) -> Result<()> {
+        self.progress
+            .stage("floors", 1, Duration::from_millis(7 * self.floor_budget_ms));
+        self.progress
+            .next("what the machine itself costs", Duration::ZERO);
+        let request = FloorRequest {
+            cpus: self.cpus.pair,
+            budget_ms: self.floor_budget_ms,
+        };
+        match self.peer.floors(&request, self.interrupts)? {
+            Ok(report) => self.floors = floors::record(&report),
+            Err(why) => {
+                self.floors = floors::none(&why);
+                self.warnings.push(format!(
+                    "the floors could not be measured ({why}): no ×floor"
+                ));
+            }
+        }
+        self.progress.advance();
+        Ok(())
+    }
+
+    /// Runs each cell once and briefly. The figures are thrown away; what is kept is which cells
+    /// cannot be measured and what a run costs beside its budget.
+    fn look(&mut self) -> Result<()> {
+        let open = self.open();
+        self.progress
+            .stage("first look", open.len(), self.pace.left(open.len()));
+        let began = Instant::now();
+        for (done, &cell) in open.iter().enumerate() {
+            let outcome = self.run_cell(cell, 0, 0, self.pace.left(open.len() - done))?;
+            self.tallies[cell].probe(outcome);
+        }
+        self.pace.observe(open.len(), began.elapsed());
+        let runs = self.open().len() * self.config.rounds;
+        self.pace.plan(runs, Instant::now());
+        Ok(())
+    }
+
+    fn announce(&mut self) {
+        let (cells, rounds) = (self.open().len(), self.config.rounds);
+        let line = format!(
+            "{cells} cells × {rounds} rounds on CPUs {} and {}, {} ms for each variant: about {} s",
+            self.cpus.pair[0],
+            self.cpus.pair[1],
+            self.pace.budget_ms,
+            self.pace.left(cells * rounds).as_secs()
+        );
+        self.progress.say(&line);
+    }
+
+    /// Runs every cell once, in an order of its own.
+    fn round(&mut self, round: usize, rng: &mut fastrand::Rng) -> Result<()> {
+        let mut order = self.open();
+        rng.shuffle(&mut order);
+        let later = order.len() * (self.config.rounds - round - 1);
+        let name = format!("round {} of {}", round + 1, self.config.rounds);
+        self.progress
+            .stage(&name, order.len(), self.pace.left(order.len() + later));
+        let began = Instant::now();
+        for (done, &cell) in order.iter().enumerate() {
+            let left = self.pace.left(order.len() - done + later);
+            let outcome = self.run_cell(cell, round, u64::from(rng.u32(..)), left)?;
+            self.tallies[cell].take(outcome);
+        }
+        self.pace.observe(order.len(), began.elapsed());
+        self.pace.shrink(later, Instant::now());
+        Ok(())
+    }
+
+    /// The cells that another round can tell more about.
+    fn open(&self) -> Vec<usize> {
+        (0..self.tallies.len())
+            .filter(|&cell| self.tallies[cell].is_open())
+            .collect()
+    }
+
+    /// One run: a fresh peer with a fresh directory.
+    fn run_cell(&self, cell: usize, round: usize, seed: u64, left: Duration) -> Result<Outcome> {
+        let key = &self.tallies[cell].planned.key;
+        self.progress.next(&key.to_string(), left);
+        let dir = self.make_scratch(cell, round)?;
+        let request = RunRequest {
+            key: key.clone(),
+            cpus: self.cpus.pinned(key.placement),
+            budget_ms: self.pace.budget_ms,
+            dir: dir.clone(),
+            seed,
+        };
+        let outcome = self.peer.run(&request, self.interrupts);
+        // What stays behind goes with the scratch directory at the end.
+        let _ = std::fs::remove_dir_all(&dir);
+        self.progress.advance();
+        outcome
+    }
+
+    fn make_scratch(&self, cell: usize, round: usize) -> Result<PathBuf> {
+        let dir = self.scratch.path().join(format!("{cell}.{round}"));
+        std::fs::create_dir(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        Ok(dir)
+    }
+}

@@ -1,0 +1,184 @@
+//! What the machine itself charges, and which of it a cell cannot avoid.
+
+use std::collections::BTreeMap;
+
+use ipc_bench_schema::results::Floors;
+use ipc_bench_schema::{CellKey, FloorReport, FloorSample, Placement, Topology, WaitMode};
+
+use crate::stats::Distribution;
+
+/// The crates whose mechanisms move bytes without a system call.
+const MEMORY_CRATES: &[&str] = &["ipc-shm"];
+
+/// Sums up what the peer measured.
+pub(crate) fn record(report: &FloorReport) -> Floors {
+    let mut floors = Floors {
+        missing: report.missing.iter().cloned().collect(),
+        ..Floors::default()
+    };
+    for sample in &report.floors {
+        let quantiles = Distribution::of(&sample.values).quantiles();
+        match (sample.name.as_str(), sample.placement) {
+            (FloorSample::CACHE_LINE_RTT, _) => floors.cache_line_rtt_ns = Some(quantiles),
+            (FloorSample::TWO_LINE_RTT, _) => floors.two_line_rtt_ns = Some(quantiles),
+            (FloorSample::NULL_SYSCALL, _) => floors.null_syscall_ns = Some(quantiles),
+            (FloorSample::COPY_BANDWIDTH, _) => floors.copy_bytes_per_s = Some(quantiles),
+            (FloorSample::FUTEX_RTT, Some(placement)) => {
+                floors.futex_rtt_ns.insert(placement, quantiles);
+            }
+            (name, _) => {
+                let why = "measured, but this xtask does not know it".to_owned();
+                floors.missing.insert(name.to_owned(), why);
+            }
+        }
+    }
+    floors
+}
+
+/// The floors when none could be measured.
+pub(crate) fn none(reason: &str) -> Floors {
+    let names = [
+        FloorSample::CACHE_LINE_RTT,
+        FloorSample::TWO_LINE_RTT,
+        FloorSample::NULL_SYSCALL,
+        FloorSample::FUTEX_RTT,
+        FloorSample::COPY_BANDWIDTH,
+    ];
+    let missing = names.map(|name| (name.to_owned(), reason.to_owned()));
+    Floors {
+        missing: BTreeMap::from(missing),
+        ..Floors::default()
+    }
+}
+
+/// The least that a message of a cell can cost.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct CellFloor {
+    /// Nanoseconds of a round trip (`ping-pong`) or of a message (`stream`).
+    pub(crate) ns: f64,
+    /// What that is made of.
+    pub(crate) words: String,
+}
+
+/// The floor of a cell, if what it is made of was measured.
+pub(crate) fn of_cell(floors: &Floors, key: &CellKey, krate: &str) -> Option<CellFloor> {
+    let copy = key.size as f64 * 1e9 / floors.copy_bytes_per_s.as_ref()?.p50?;
+    match (key.topology, key.wait) {
+        (Topology::PingPong, WaitMode::Block) => {
+            let (futex, which) = futex(floors, key.placement)?;
+            let words = format!("a futex round trip ({which}) and a copy each way");
+            Some(CellFloor {
+                ns: futex + 2.0 * copy,
+                words,
+            })
+        }
+        (Topology::PingPong, WaitMode::Spin | WaitMode::Adaptive) => {
+            let line = floors.cache_line_rtt_ns.as_ref()?.p50?;
+            let words = "a cache line there and back and a copy each way".to_owned();
+            Some(CellFloor {
+                ns: line + 2.0 * copy,
+                words,
+            })
+        }
+        (Topology::Stream, _) if MEMORY_CRATES.contains(&krate) => Some(CellFloor {
+            ns: copy,
+            words: "one copy of the message".to_owned(),
+        }),
+        (Topology::Stream, _) => {
+            let syscall = floors.null_syscall_ns.as_ref()?.p50?;
+            let words = "one system call or one copy of the message, whichever takes longer";
+            Some(CellFloor {
+                ns: syscall.max(copy),
+                words: words.to_owned(),
+            })
+        }
+    }
+}
+
+/// The futex round trip of a placement; unpinned processes may have the better of the two.
+fn futex(floors: &Floors, placement: Placement) -> Option<(f64, String)> {
+    let all = floors
+        .futex_rtt_ns
+        .iter()
+        .filter_map(|(at, it)| Some((it.p50?, *at)));
+    let fit = all.filter(|(_, at)| *at == placement || placement == Placement::Unpinned);
+    let (ns, at) = fit.min_by(|a, b| a.0.total_cmp(&b.0))?;
+    Some((ns, at.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use ipc_bench_schema::Payload;
+
+    use super::*;
+
+    fn floors() -> Floors {
+        let sample = |name: &str, placement, value| FloorSample {
+            name: name.to_owned(),
+            placement,
+            values: vec![(value, 1000)],
+        };
+        record(&FloorReport {
+            floors: vec![
+                sample(FloorSample::CACHE_LINE_RTT, None, 120),
+                sample(FloorSample::NULL_SYSCALL, None, 60),
+                sample(FloorSample::FUTEX_RTT, Some(Placement::SameCpu), 2000),
+                sample(FloorSample::FUTEX_RTT, Some(Placement::CrossCpu), 70_000),
+                sample(FloorSample::COPY_BANDWIDTH, None, 10_000_000_000),
+            ],
+            missing: vec![("two_line_rtt_ns".to_owned(), "not today".to_owned())],
+        })
+    }
+
+    fn floor(
+        topology: Topology,
+        size: usize,
+        placement: Placement,
+        wait: WaitMode,
+        krate: &str,
+    ) -> f64 {
+        let mechanism = "pipe".to_owned();
+        let key = CellKey {
+            mechanism,
+            topology,
+            size,
+            placement,
+            wait,
+            payload: Payload::Touch,
+        };
+        of_cell(&floors(), &key, krate).unwrap().ns.round()
+    }
+
+    #[test]
+    fn each_kind_of_cell_has_its_own_floor() {
+        use Placement::{CrossCpu, SameCpu, Unpinned};
+        use Topology::{PingPong, Stream};
+        use WaitMode::{Block, Spin};
+        // 10 bytes take a nanosecond to copy.
+        let near = |got: f64, want: f64| assert!((got / want - 1.0).abs() < 0.01, "{got} {want}");
+        near(floor(PingPong, 10_000, SameCpu, Block, "ipc-pipe"), 4000.0);
+        near(
+            floor(PingPong, 10_000, CrossCpu, Block, "ipc-pipe"),
+            72_000.0,
+        );
+        near(floor(PingPong, 10_000, Unpinned, Block, "ipc-pipe"), 4000.0);
+        near(floor(PingPong, 10_000, CrossCpu, Spin, "ipc-pipe"), 2120.0);
+        near(floor(Stream, 10, CrossCpu, Block, "ipc-pipe"), 60.0);
+        near(floor(Stream, 10_000, CrossCpu, Block, "ipc-pipe"), 1000.0);
+        near(floor(Stream, 10, CrossCpu, Spin, "ipc-shm"), 1.0);
+    }
+
+    #[test]
+    fn a_floor_that_was_not_measured_gives_no_ratio() {
+        let key = CellKey {
+            mechanism: "pipe".to_owned(),
+            topology: Topology::PingPong,
+            size: 8,
+            placement: Placement::SameCpu,
+            wait: WaitMode::Block,
+            payload: Payload::Touch,
+        };
+        assert_eq!(of_cell(&none("it died"), &key, "ipc-pipe"), None);
+        assert_eq!(floors().missing["two_line_rtt_ns"], "not today");
+    }
+}

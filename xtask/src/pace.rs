@@ -1,0 +1,139 @@
+//! How long each run may measure, so that the whole ends in time.
+
+use std::time::{Duration, Instant};
+
+/// Less than this measures nothing.
+const LEAST_MS: u64 = 2;
+/// More than this buys little: the rounds decide how good an interval is.
+const MOST_MS: u64 = 200;
+/// What a run costs beside its budget, before any was seen: two processes to start.
+const OVERHEAD: Duration = Duration::from_millis(10);
+
+/// Watches the clock.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    deadline: Option<Instant>,
+    /// The budget of each variant in each run.
+    pub(crate) budget_ms: u64,
+    /// What the latest round took for one run.
+    per_run: Duration,
+    variants: u32,
+}
+
+impl Pace {
+    /// A pace that ends by `deadline`, or one of a fixed budget.
+    pub(crate) fn new(deadline: Option<Instant>, budget_ms: u64, variants: u32) -> Self {
+        let mut pace = Self {
+            deadline,
+            budget_ms,
+            per_run: OVERHEAD,
+            variants,
+        };
+        pace.per_run += pace.measuring();
+        pace
+    }
+
+    /// Whether the budget is chosen to meet a deadline.
+    pub(crate) fn adapts(&self) -> bool {
+        self.deadline.is_some()
+    }
+
+    /// Takes note of `runs` runs that took `took` with the present budget.
+    pub(crate) fn observe(&mut self, runs: usize, took: Duration) {
+        if let Some(per_run) = u32::try_from(runs)
+            .ok()
+            .and_then(|runs| took.checked_div(runs))
+        {
+            self.per_run = per_run;
+        }
+    }
+
+    /// Chooses the budget with which `runs` runs end in time.
+    pub(crate) fn plan(&mut self, runs: usize, now: Instant) {
+        let overhead = self.overhead();
+        let Some(deadline) = self.deadline else {
+            return;
+        };
+        let left = deadline.saturating_duration_since(now);
+        let share = left
+            .checked_div(u32::try_from(runs.max(1)).unwrap_or(u32::MAX))
+            .unwrap_or_default();
+        let each = share.saturating_sub(overhead) / self.variants.max(1);
+        let each = u64::try_from(each.as_millis()).unwrap_or(MOST_MS);
+        self.budget_ms = each.clamp(LEAST_MS, MOST_MS);
+        self.per_run = overhead + self.measuring();
+    }
+
+    /// Makes the budget smaller if `runs` more runs would end too late. It never grows: rounds
+    /// should be alike.
+    pub(crate) fn shrink(&mut self, runs: usize, now: Instant) {
+        let before = self.budget_ms;
+        let per_run = self.per_run;
+        self.plan(runs, now);
+        if self.budget_ms >= before {
+            self.budget_ms = before;
+            self.per_run = per_run;
+        }
+    }
+
+    /// About how long `runs` more runs take.
+    pub(crate) fn left(&self, runs: usize) -> Duration {
+        self.per_run * u32::try_from(runs).unwrap_or(u32::MAX)
+    }
+
+    fn measuring(&self) -> Duration {
+        Duration::from_millis(self.budget_ms) * self.variants
+    }
+
+    fn overhead(&self) -> Duration {
+        self.per_run.saturating_sub(self.measuring())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn the_budget_fills_the_time_that_is_left() {
+        let now = Instant::now();
+        let mut pace = Pace::new(Some(now + 36 * SECOND), 2, 2);
+        pace.observe(100, 100 * Duration::from_millis(24)); // 20 ms beside 2 x 2 ms
+        pace.plan(360, now); // 100 ms a run
+        assert_eq!(pace.budget_ms, 40);
+        assert_eq!(pace.left(360), 36 * SECOND);
+    }
+
+    #[test]
+    fn a_slow_round_shrinks_the_budget_and_a_fast_one_leaves_it() {
+        let now = Instant::now();
+        let mut pace = Pace::new(Some(now + 36 * SECOND), 40, 2);
+        pace.observe(10, 10 * Duration::from_millis(90));
+        pace.shrink(360, now);
+        assert_eq!(pace.budget_ms, 40);
+        pace.observe(10, 10 * Duration::from_millis(110));
+        pace.shrink(360, now);
+        assert_eq!(pace.budget_ms, 35);
+    }
+
+    #[test]
+    fn no_time_left_is_still_enough_to_measure_something() {
+        let now = Instant::now();
+        let mut pace = Pace::new(Some(now), 40, 2);
+        pace.plan(1000, now);
+        assert_eq!(pace.budget_ms, LEAST_MS);
+        pace.plan(0, now);
+        assert_eq!(pace.budget_ms, LEAST_MS);
+    }
+
+    #[test]
+    fn a_fixed_budget_stays() {
+        let mut pace = Pace::new(None, 40, 2);
+        pace.observe(1, 100 * SECOND);
+        pace.shrink(1000, Instant::now());
+        assert_eq!(pace.budget_ms, 40);
+        assert!(!pace.adapts());
+    }
+}

@@ -1,0 +1,209 @@
+//! The reports: what a person reads, made from `results.json`.
+
+mod check;
+mod csv;
+pub(crate) mod headline;
+pub(crate) mod markdown;
+pub(crate) mod terminal;
+pub(crate) mod units;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use ipc_bench_schema::results::{Cell, Interval, Status};
+use ipc_bench_schema::{Placement, Results, Topology, Variant, WaitMode};
+
+use crate::cli::ReportOptions;
+use crate::html;
+use crate::store::{self, Run};
+
+/// The name of the page.
+pub(crate) const HTML: &str = "report.html";
+/// The name of the report in Markdown.
+pub(crate) const MARKDOWN: &str = "report.md";
+/// The name of the table for other programs.
+pub(crate) const CSV: &str = "results.csv";
+
+/// `cargo xtask report`: writes the reports of a run again, or checks its results.
+pub(crate) fn run(options: &ReportOptions) -> Result<ExitCode> {
+    let (run, file) = Run::find(options.path.as_deref())?;
+    let results = store::read(&file)?;
+    if options.check {
+        let problems = check::problems(&results);
+        for problem in &problems {
+            eprintln!("{}: {problem}", file.display());
+        }
+        if problems.is_empty() {
+            terminal::print(&format!("{}: sound and complete", file.display()));
+        }
+        return Ok(ExitCode::from(u8::from(!problems.is_empty())));
+    }
+    write(&run, &results)?;
+    for name in [HTML, MARKDOWN, CSV] {
+        terminal::print(&run.dir.join(name).display().to_string());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes every report of a run beside its results.
+pub(crate) fn write(run: &Run, results: &Results) -> Result<()> {
+    run.write(CSV, &csv::render(results)?)?;
+    run.write(MARKDOWN, markdown::render(results).as_bytes())?;
+    run.write(HTML, html::render(results)?.as_bytes())
+}
+
+/// The cells that may be compared with each other: the same topology, placement and wait.
+#[derive(Debug)]
+pub(crate) struct Group<'a> {
+    /// Who sends to whom.
+    pub(crate) topology: Topology,
+    /// Where the processes run.
+    pub(crate) placement: Placement,
+    /// How they wait.
+    pub(crate) wait: WaitMode,
+    /// The cells that were measured, in the order of the results.
+    pub(crate) cells: Vec<&'a Cell>,
+}
+
+/// Every group with a measured cell of a mechanism, the raw variants left out.
+pub(crate) fn groups(results: &Results) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for cell in results.cells.iter().filter(|it| is_measured(it)) {
+        let (topology, placement, wait) = (cell.key.topology, cell.key.placement, cell.key.wait);
+        let known = groups
+            .iter_mut()
+            .find(|it| (it.topology, it.placement, it.wait) == (topology, placement, wait));
+        match known {
+            Some(group) => group.cells.push(cell),
+            None => groups.push(Group {
+                topology,
+                placement,
+                wait,
+                cells: vec![cell],
+            }),
+        }
+    }
+    groups
+}
+
+fn is_measured(cell: &Cell) -> bool {
+    cell.status == Status::Ok && cell.variant != Variant::Raw
+}
+
+/// Cells without figures, one line a reason: its status, the reason, and the cells.
+pub(crate) fn without_figures(results: &Results) -> Vec<(Status, String, Vec<String>)> {
+    let mut reasons: Vec<(Status, String, Vec<String>)> = Vec::new();
+    for cell in results.cells.iter().filter(|it| it.status != Status::Ok) {
+        let reason = cell
+            .reason
+            .clone()
+            .unwrap_or_else(|| "no reason was given".to_owned());
+        let key = &cell.key;
+        let mut name = format!(
+            "{} {} {} {} {}",
+            key.mechanism,
+            key.topology,
+            units::size(key.size),
+            key.placement,
+            key.wait
+        );
+        // The raw variant fares like ours where both have the same reason.
+        if cell.variant == Variant::Raw {
+            let same = |it: &&Cell| it.key == *key && it.variant != Variant::Raw;
+            if results
+                .cells
+                .iter()
+                .find(same)
+                .is_some_and(|it| it.reason == cell.reason)
+            {
+                continue;
+            }
+            name.push_str(" (raw)");
+        }
+        match reasons
+            .iter_mut()
+            .find(|it| it.0 == cell.status && it.1 == reason)
+        {
+            Some((_, _, names)) => names.push(name),
+            None => reasons.push((cell.status, reason, vec![name])),
+        }
+    }
+    reasons
+}
+
+/// The name of a status in reports.
+pub(crate) fn status_word(status: Status) -> &'static str {
+    match status {
+        Status::Ok => "ok",
+        Status::Unsupported => "unsupported",
+        Status::Failed => "failed",
+        Status::Void => "void",
+        Status::NotRun => "not run",
+    }
+}
+
+/// A setting of the axes in words: `on the same CPU, blocking`.
+pub(crate) fn setting(placement: Placement, wait: WaitMode) -> String {
+    let place = match placement {
+        Placement::SameCpu => "on the same CPU",
+        Placement::CrossCpu => "across CPUs",
+        Placement::Unpinned => "unpinned",
+    };
+    let how = match wait {
+        WaitMode::Block => "blocking",
+        WaitMode::Spin => "spinning",
+        WaitMode::Adaptive => "spinning, then blocking",
+    };
+    format!("{place}, {how}")
+}
+
+/// The floors in the order of the report: name, and the measured value.
+pub(crate) fn floor_lines(results: &Results) -> Vec<(String, String)> {
+    let floors = &results.floors;
+    let time =
+        |it: &Option<ipc_bench_schema::results::Quantiles>| it.as_ref()?.p50.map(units::time);
+    let mut lines = vec![
+        (
+            "cache line there and back".to_owned(),
+            time(&floors.cache_line_rtt_ns),
+        ),
+        (
+            "two cache lines, one a direction".to_owned(),
+            time(&floors.two_line_rtt_ns),
+        ),
+        (
+            "cheapest system call".to_owned(),
+            time(&floors.null_syscall_ns),
+        ),
+    ];
+    for (placement, it) in &floors.futex_rtt_ns {
+        lines.push((
+            format!("futex there and back, {placement}"),
+            it.p50.map(units::time),
+        ));
+    }
+    let copy = floors.copy_bytes_per_s.as_ref().and_then(|it| it.p50);
+    lines.push((
+        "copy through shared memory".to_owned(),
+        copy.map(units::bytes_per_s),
+    ));
+    let known = lines
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)));
+    let missing = floors
+        .missing
+        .iter()
+        .map(|(name, why)| (name.clone(), format!("not measured: {why}")));
+    known.chain(missing).collect()
+}
+
+/// `5.13 µs [4.99–5.20]`, or a dash.
+pub(crate) fn with_interval(it: Option<Interval>, unit: fn(f64) -> String) -> String {
+    it.map_or_else(
+        || "–".to_owned(),
+        |it| format!("{} [{}–{}]", unit(it.value), unit(it.lo), unit(it.hi)),
+    )
+}
+
+#[cfg(test)]
+pub(crate) mod example;

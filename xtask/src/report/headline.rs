@@ -1,0 +1,162 @@
+//! The answer in a few sentences, each within one placement and one way to wait.
+
+use std::cmp::Ordering;
+
+use ipc_bench_schema::results::{Cell, Interval};
+use ipc_bench_schema::{Results, Topology};
+
+use super::{Group, groups, setting, units};
+
+/// What the figures say, a sentence for each question that they answer.
+pub(crate) fn sentences(results: &Results) -> Vec<String> {
+    groups(results).iter().flat_map(of_group).collect()
+}
+
+/// What is ranked: the figure, how it reads, and whether less is better.
+struct Measure {
+    figure: fn(&Cell) -> Option<Interval>,
+    unit: fn(f64) -> String,
+    less: bool,
+    best: &'static str,
+    only: &'static str,
+}
+
+const TRIP: Measure = Measure {
+    figure: |cell| cell.rtt_p50_interval,
+    unit: units::time,
+    less: true,
+    best: "has the lowest median round trip",
+    only: "has a median round trip of",
+};
+const MESSAGES: Measure = Measure {
+    figure: |cell| cell.msgs_per_s_interval,
+    unit: |rate| format!("{} messages/s", units::per_s(rate)),
+    less: false,
+    best: "streams the most",
+    only: "streams",
+};
+const BYTES: Measure = Measure {
+    figure: |cell| {
+        let by = cell.key.size as f64;
+        let it = cell.msgs_per_s_interval?;
+        Some(Interval {
+            value: it.value * by,
+            lo: it.lo * by,
+            hi: it.hi * by,
+        })
+    },
+    unit: units::bytes_per_s,
+    less: false,
+    best: "moves the most",
+    only: "moves",
+};
+
+fn of_group(group: &Group<'_>) -> Vec<String> {
+    let Some(small) = near(group, 64) else {
+        return Vec::new();
+    };
+    let large = near(group, 65536).unwrap_or(small);
+    match group.topology {
+        Topology::PingPong => vec![sentence(group, small, &TRIP)],
+        Topology::Stream if small == large => vec![sentence(group, small, &MESSAGES)],
+        Topology::Stream => {
+            vec![
+                sentence(group, small, &MESSAGES),
+                sentence(group, large, &BYTES),
+            ]
+        }
+    }
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// The measured size nearest to a wanted one, by ratio.
+fn near(group: &Group<'_>, wanted: usize) -> Option<usize> {
+    let distance = |size: usize| (size as f64 / wanted as f64).ln().abs();
+    let sizes = group.cells.iter().map(|cell| cell.key.size);
+    sizes.min_by(|a, b| distance(*a).total_cmp(&distance(*b)))
+}
+
+fn sentence(group: &Group<'_>, size: usize, measure: &Measure) -> Option<String> {
+    let at_size = group.cells.iter().filter(|cell| cell.key.size == size);
+    let mut ranked: Vec<_> = at_size
+        .filter_map(|cell| Some((cell, (measure.figure)(cell)?)))
+        .collect();
+    ranked.sort_by(|a, b| {
+        let order = a.1.value.total_cmp(&b.1.value);
+        if measure.less { order } else { order.reverse() }
+    });
+    let ((first, figure), rest) = ranked.split_first()?;
+    let verb = if rest.is_empty() {
+        measure.only
+    } else {
+        measure.best
+    };
+    let mut text = format!(
+        "At {} {}, {} {verb}{} {} ({}–{})",
+        units::size(size),
+        setting(group.placement, group.wait),
+        first.key.mechanism,
+        if rest.is_empty() { "" } else { ":" },
+        (measure.unit)(figure.value),
+        (measure.unit)(figure.lo),
+        (measure.unit)(figure.hi),
+    );
+    let ties: Vec<_> = rest
+        .iter()
+        .filter(|(_, it)| overlap(figure, it))
+        .map(|(cell, it)| format!("{} ({})", cell.key.mechanism, (measure.unit)(it.value)))
+        .collect();
+    if let Some((last, others)) = ties.split_last() {
+        let others = others.join(", ");
+        let names = if others.is_empty() {
+            last.clone()
+        } else {
+            format!("{others} and {last}")
+        };
+        text.push_str(&format!("; {names} cannot be told from it"));
+    } else if let Some((cell, it)) = rest.first() {
+        text.push_str(&format!(
+            "; next is {} with {}",
+            cell.key.mechanism,
+            (measure.unit)(it.value)
+        ));
+    }
+    text.push('.');
+    Some(text)
+}
+
+fn overlap(a: &Interval, b: &Interval) -> bool {
+    a.lo.partial_cmp(&b.hi) != Some(Ordering::Greater)
+        && b.lo.partial_cmp(&a.hi) != Some(Ordering::Greater)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::example;
+
+    #[test]
+    fn the_best_is_named_with_its_interval_and_its_equals() {
+        let sentences = sentences(&example::results());
+        assert_eq!(
+            sentences[0],
+            "At 64 B on the same CPU, blocking, pipe has the lowest median round trip: 5.10 µs \
+             (4.90 µs–5.30 µs); fifo (5.20 µs) cannot be told from it."
+        );
+        assert!(sentences.iter().any(|it| it.contains("across CPUs")));
+    }
+
+    #[test]
+    fn placements_are_never_ranked_against_each_other() {
+        for sentence in sentences(&example::results()) {
+            let places = ["on the same CPU", "across CPUs", "unpinned"];
+            assert_eq!(
+                places.iter().filter(|it| sentence.contains(**it)).count(),
+                1,
+                "{sentence}"
+            );
+        }
+    }
+}
