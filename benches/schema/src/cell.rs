@@ -117,17 +117,7 @@ pub struct CellKey {
 
 impl fmt::Display for CellKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            mechanism,
-            topology,
-            size,
-            placement,
-            wait,
-            payload,
-        } = self;
-        write!(
-            f,
-            "{mechanism}/{topology}/{size}B/{placement}/{wait}/{payload}"
-        )
+        let Self { mechanism, topology, size, placement, wait, payload } = self;
+        write!(f, "{mechanism}/{topology}/{size}B/{placement}/{wait}/{payload}")
     }
 }
