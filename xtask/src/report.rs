@@ -199,10 +199,20 @@ pub(crate) fn floor_lines(results: &Results) -> Vec<(String, String)> {
 
 /// `5.13 µs [4.99–5.20]`, or a dash.
 pub(crate) fn with_interval(it: Option<Interval>, unit: fn(f64) -> String) -> String {
-    it.map_or_else(
-        || "–".to_owned(),
-        |it| format!("{} [{}–{}]", unit(it.value), unit(it.lo), unit(it.hi)),
-    )
+    it.map_or_else(|| "–".to_owned(), |it| {
+        let (value, ends) = interval_parts(&it, unit);
+        format!("{value} [{ends}]")
+    })
+}
+
+/// `5.13 µs` and `4.99–5.20`; the ends have units of their own only where they differ.
+pub(crate) fn interval_parts(it: &Interval, unit: fn(f64) -> String) -> (String, String) {
+    let shown = [it.value, it.lo, it.hi].map(unit);
+    let parts = shown.each_ref().map(|text| text.split_once(' ').unwrap_or((text, "")));
+    let [value, lo, hi] = parts;
+    let same = value.1 == lo.1 && value.1 == hi.1;
+    let ends = if same { format!("{}–{}", lo.0, hi.0) } else { format!("{}–{}", shown[1], shown[2]) };
+    (shown[0].clone(), ends)
 }
 
 #[cfg(test)]

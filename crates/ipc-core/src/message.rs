@@ -21,7 +21,7 @@ use crate::{Result, Wait};
 /// - [`ErrorKind::Disconnected`](crate::ErrorKind::Disconnected) once nobody can receive any more,
 ///   where the mechanism can tell ([`Caps::reports_peer_death`](crate::Caps::reports_peer_death));
 /// - [`ErrorKind::WouldBlock`](crate::ErrorKind::WouldBlock) and
-/// [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut) as [`Wait`] says: the message was not sent.
+///   [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut) as [`Wait`] says: the message was not sent.
 ///
 /// # Examples
 ///
@@ -96,7 +96,7 @@ pub trait SendMsg {
 ///   no more can come, where the mechanism can tell;
 /// - [`ErrorKind::Corrupted`](crate::ErrorKind::Corrupted) when what the peer wrote is not a message;
 /// - [`ErrorKind::WouldBlock`](crate::ErrorKind::WouldBlock) and
-/// [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut) as [`Wait`] says: no message is lost by it.
+///   [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut) as [`Wait`] says: no message is lost.
 ///
 /// # Examples
 ///

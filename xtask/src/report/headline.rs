@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use ipc_bench_schema::results::{Cell, Interval};
 use ipc_bench_schema::{Results, Topology};
 
-use super::{Group, groups, setting, units};
+use super::{Group, groups, interval_parts, setting, units};
 
 /// What the figures say, a sentence for each question that they answer.
 pub(crate) fn sentences(results: &Results) -> Vec<String> {
@@ -93,15 +93,13 @@ fn sentence(group: &Group<'_>, size: usize, measure: &Measure) -> Option<String>
     } else {
         measure.best
     };
+    let (value, ends) = interval_parts(figure, measure.unit);
     let mut text = format!(
-        "At {} {}, {} {verb}{} {} ({}–{})",
+        "At {} {}, {} {verb}{} {value} ({ends})",
         units::size(size),
         setting(group.placement, group.wait),
         first.key.mechanism,
         if rest.is_empty() { "" } else { ":" },
-        (measure.unit)(figure.value),
-        (measure.unit)(figure.lo),
-        (measure.unit)(figure.hi),
     );
     let ties: Vec<_> = rest
         .iter()
@@ -143,7 +141,7 @@ mod tests {
         assert_eq!(
             sentences[0],
             "At 64 B on the same CPU, blocking, pipe has the lowest median round trip: 5.10 µs \
-             (4.90 µs–5.30 µs); fifo (5.20 µs) cannot be told from it."
+             (4.90–5.30); fifo (5.20 µs) cannot be told from it."
         );
         assert!(sentences.iter().any(|it| it.contains("across CPUs")));
     }

@@ -114,14 +114,14 @@ mod tests {
         let text = super::render(&example::results());
         for part in [
             "ping-pong, on the same CPU, blocking",
-            "5.10 µs [4.90–5.30 µs]",
+            "5.10 µs [4.90–5.30]",
             "1.02 [1.00–1.05]",
             "two spinners",
             "cheapest system call: 60.0 ns",
             "warning: ",
         ] {
             assert!(
-                text.contains(part) || text.contains(&part.replace("4.90–", "4.90 µs–")),
+                text.contains(part),
                 "{part} in\n{text}"
             );
         }
