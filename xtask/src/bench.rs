@@ -40,9 +40,7 @@ pub(crate) fn run(options: &BenchOptions) -> Result<ExitCode> {
     let start = Instant::now();
     let now = SystemTime::now();
     let preset = Preset::of(options);
-    let rounds = options
-        .rounds
-        .map_or(preset.rounds(), |rounds| rounds as usize);
+    let rounds = options.rounds.map_or(preset.rounds(), |rounds| rounds as usize);
     let mut campaign = Campaign {
         peer: &peer,
         interrupts: &interrupts,
@@ -84,19 +82,10 @@ pub(crate) fn run(options: &BenchOptions) -> Result<ExitCode> {
         return Ok(exit_of_signal(signal));
     }
     report::terminal::print(&report::terminal::render(&results));
-    for file in [
-        report::HTML,
-        report::MARKDOWN,
-        report::CSV,
-        crate::store::RESULTS,
-    ] {
+    for file in [report::HTML, report::MARKDOWN, report::CSV, crate::store::RESULTS] {
         report::terminal::print(&format!("{dir}/{file}"));
     }
-    let bad = campaign
-        .tallies
-        .iter()
-        .filter(|tally| tally.is_bad())
-        .count();
+    let bad = campaign.tallies.iter().filter(|tally| tally.is_bad()).count();
     if bad > 0 {
         eprintln!("error: {bad} cells are void or failed; the reasons are in the report");
     }
@@ -104,11 +93,7 @@ pub(crate) fn run(options: &BenchOptions) -> Result<ExitCode> {
 }
 
 fn pace(options: &BenchOptions, preset: Preset, start: Instant, planned: &[Planned]) -> Pace {
-    let variants = planned
-        .iter()
-        .map(|it| it.variants.len())
-        .max()
-        .unwrap_or(1);
+    let variants = planned.iter().map(|it| it.variants.len()).max().unwrap_or(1);
     let variants = u32::try_from(variants).unwrap_or(1);
     match (options.budget_ms, preset.allowance()) {
         (Some(budget), _) => Pace::new(None, budget, variants),
@@ -119,8 +104,6 @@ fn pace(options: &BenchOptions, preset: Preset, start: Instant, planned: &[Plann
 
 /// The command line after `cargo xtask`.
 fn command_line() -> String {
-    let words = std::env::args_os()
-        .skip(1)
-        .map(|word| word.to_string_lossy().into_owned());
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     words.collect::<Vec<_>>().join(" ")
 }

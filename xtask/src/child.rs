@@ -56,14 +56,10 @@ pub(crate) fn run(
     limit: Option<Duration>,
     interrupts: &Interrupts,
 ) -> Result<Finished> {
-    command
-        .process_group(0)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(match stderr {
-            Stderr::Inherit => Stdio::inherit(),
-            Stderr::Capture => Stdio::piped(),
-        });
+    command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(match stderr {
+        Stderr::Inherit => Stdio::inherit(),
+        Stderr::Capture => Stdio::piped(),
+    });
     let child = command
         .spawn()
         .with_context(|| format!("cannot start {}", command.get_program().display()))?;
@@ -104,10 +100,8 @@ fn wait(
 ) -> Result<bool> {
     let (mut exited, mut printed) = (false, [false; 2]);
     {
-        let mut fds = vec![
-            PollFd::new(pidfd, PollFlags::IN),
-            PollFd::new(interrupts, PollFlags::IN),
-        ];
+        let mut fds =
+            vec![PollFd::new(pidfd, PollFlags::IN), PollFd::new(interrupts, PollFlags::IN)];
         let pipes = [out.source.as_ref(), err.source.as_ref()];
         fds.extend(
             pipes
@@ -149,12 +143,7 @@ impl Group {
     fn new(mut child: Child) -> Result<Self> {
         let pid = Pid::from_child(&child);
         match pidfd_open(pid, PidfdFlags::empty()) {
-            Ok(pidfd) => Ok(Self {
-                child,
-                pid,
-                pidfd,
-                reaped: false,
-            }),
+            Ok(pidfd) => Ok(Self { child, pid, pidfd, reaped: false }),
             Err(err) => {
                 let _ = child.kill();
                 let _ = child.wait();
@@ -194,10 +183,7 @@ impl Capture {
         if let Some(pipe) = &source {
             rustix::io::ioctl_fionbio(pipe, true).context("cannot make a pipe non-blocking")?;
         }
-        Ok(Self {
-            source,
-            bytes: Vec::new(),
-        })
+        Ok(Self { source, bytes: Vec::new() })
     }
 
     /// Takes what is there now; forgets the pipe at its end.
@@ -230,13 +216,7 @@ mod tests {
     fn sh(script: &str, limit: Duration) -> Finished {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", script]);
-        run(
-            &mut command,
-            Stderr::Capture,
-            Some(limit),
-            &Interrupts::new().unwrap(),
-        )
-        .unwrap()
+        run(&mut command, Stderr::Capture, Some(limit), &Interrupts::new().unwrap()).unwrap()
     }
 
     const LONG: Duration = Duration::from_secs(60);
@@ -264,11 +244,7 @@ mod tests {
     fn a_program_that_hangs_is_killed_with_its_children() {
         let done = sh("sleep 1000 & echo $!; wait", Duration::from_millis(300));
         assert!(matches!(done.ended, Ended::Hung));
-        let pid: i32 = String::from_utf8(done.stdout)
-            .unwrap()
-            .trim()
-            .parse()
-            .unwrap();
+        let pid: i32 = String::from_utf8(done.stdout).unwrap().trim().parse().unwrap();
         assert_gone(pid);
     }
 
@@ -276,11 +252,7 @@ mod tests {
     fn a_child_left_behind_by_its_parent_is_killed() {
         let done = sh("sleep 1000 & echo $!", LONG);
         assert!(matches!(done.ended, Ended::Exited(status) if status.success()));
-        let pid: i32 = String::from_utf8(done.stdout)
-            .unwrap()
-            .trim()
-            .parse()
-            .unwrap();
+        let pid: i32 = String::from_utf8(done.stdout).unwrap().trim().parse().unwrap();
         assert_gone(pid);
     }
 

@@ -7,11 +7,7 @@ use ipc_bench_schema::{Placement, Topology, WaitMode};
 
 /// The workspace's own tools.
 #[derive(Debug, Parser)]
-#[command(
-    name = "cargo xtask",
-    bin_name = "cargo xtask",
-    disable_help_subcommand = true
-)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -105,12 +101,9 @@ fn parse_size(word: &str) -> Result<usize, String> {
         "m" | "mib" => 1024 * 1024,
         other => return Err(format!("unknown unit {other:?}: use B, KiB or MiB")),
     };
-    let count: usize = digits
-        .parse()
-        .map_err(|_| "not a size: give bytes, such as 64 or 4KiB".to_owned())?;
-    let size = count
-        .checked_mul(unit)
-        .ok_or("that many bytes do not fit in memory")?;
+    let count: usize =
+        digits.parse().map_err(|_| "not a size: give bytes, such as 64 or 4KiB".to_owned())?;
+    let size = count.checked_mul(unit).ok_or("that many bytes do not fit in memory")?;
     if size == 0 {
         return Err("a message of 0 bytes carries nothing to verify: give 1 or more".to_owned());
     }
@@ -138,16 +131,7 @@ mod tests {
 
     #[test]
     fn sizes_that_mean_nothing_are_refused() {
-        for word in [
-            "0",
-            "0KiB",
-            "",
-            "KiB",
-            "-1",
-            "1GB",
-            "18446744073709551615KiB",
-            "1.5k",
-        ] {
+        for word in ["0", "0KiB", "", "KiB", "-1", "1GB", "18446744073709551615KiB", "1.5k"] {
             assert!(parse_size(word).is_err(), "{word:?}");
         }
     }

@@ -22,14 +22,9 @@ impl Cpus {
     /// Chooses a pair, or takes the one that the user named.
     pub(crate) fn choose(named: &[usize]) -> Result<Self> {
         let set = sched_getaffinity(None)?;
-        let allowed: Vec<_> = (0..CpuSet::MAX_CPU)
-            .filter(|&cpu| set.is_set(cpu))
-            .collect();
-        let pair = if named.is_empty() {
-            pick(&allowed, sysfs_distance)
-        } else {
-            check(named, &allowed)?
-        };
+        let allowed: Vec<_> = (0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect();
+        let pair =
+            if named.is_empty() { pick(&allowed, sysfs_distance) } else { check(named, &allowed)? };
         Ok(Self { allowed, pair })
     }
 
@@ -71,11 +66,7 @@ fn pick(allowed: &[usize], distance: impl Fn(usize, usize) -> u32) -> [usize; 2]
         [only] => [only, only],
         [a, b] => [a, b],
         [_, b, ref rest @ ..] => {
-            let a = rest
-                .iter()
-                .copied()
-                .min_by_key(|&cpu| distance(b, cpu))
-                .unwrap_or(b);
+            let a = rest.iter().copied().min_by_key(|&cpu| distance(b, cpu)).unwrap_or(b);
             [a, b]
         }
     }

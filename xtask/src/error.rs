@@ -30,11 +30,7 @@ pub(crate) struct Stopped(pub(crate) i32);
 
 impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "stopped by signal {} before anything was measured",
-            self.0
-        )
+        write!(f, "stopped by signal {} before anything was measured", self.0)
     }
 }
 
@@ -56,10 +52,7 @@ pub(crate) fn exit_of(err: &anyhow::Error) -> ExitCode {
 
 /// Prints help where help was asked for, and anything else that clap says on one line.
 pub(crate) fn exit_of_clap(err: &clap::Error) -> ExitCode {
-    if matches!(
-        err.kind(),
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
-    ) {
+    if matches!(err.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         // Nobody is left to tell when standard output is closed.
         let _ = err.print();
         return ExitCode::SUCCESS;
@@ -70,21 +63,14 @@ pub(crate) fn exit_of_clap(err: &clap::Error) -> ExitCode {
     }
     let text = err.to_string();
     let body = text.split("\nUsage:").next().unwrap_or_default();
-    let body = body
-        .split("\nFor more information")
-        .next()
-        .unwrap_or_default();
+    let body = body.split("\nFor more information").next().unwrap_or_default();
     eprintln!("{}; see --help", one_line(body));
     ExitCode::from(2)
 }
 
 /// Joins the lines of a message, so that a log shows it as one entry.
 pub(crate) fn one_line(text: &str) -> String {
-    let lines: Vec<_> = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect();
+    let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     lines.join("; ").replace(":; ", ": ")
 }
 

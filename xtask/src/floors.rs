@@ -12,10 +12,8 @@ const MEMORY_CRATES: &[&str] = &["ipc-shm"];
 
 /// Sums up what the peer measured.
 pub(crate) fn record(report: &FloorReport) -> Floors {
-    let mut floors = Floors {
-        missing: report.missing.iter().cloned().collect(),
-        ..Floors::default()
-    };
+    let mut floors =
+        Floors { missing: report.missing.iter().cloned().collect(), ..Floors::default() };
     for sample in &report.floors {
         let quantiles = Distribution::of(&sample.values).quantiles();
         match (sample.name.as_str(), sample.placement) {
@@ -45,10 +43,7 @@ pub(crate) fn none(reason: &str) -> Floors {
         FloorSample::COPY_BANDWIDTH,
     ];
     let missing = names.map(|name| (name.to_owned(), reason.to_owned()));
-    Floors {
-        missing: BTreeMap::from(missing),
-        ..Floors::default()
-    }
+    Floors { missing: BTreeMap::from(missing), ..Floors::default() }
 }
 
 /// The least that a message of a cell can cost.
@@ -67,40 +62,27 @@ pub(crate) fn of_cell(floors: &Floors, key: &CellKey, krate: &str) -> Option<Cel
         (Topology::PingPong, WaitMode::Block) => {
             let (futex, which) = futex(floors, key.placement)?;
             let words = format!("a futex round trip ({which}) and a copy each way");
-            Some(CellFloor {
-                ns: futex + 2.0 * copy,
-                words,
-            })
+            Some(CellFloor { ns: futex + 2.0 * copy, words })
         }
         (Topology::PingPong, WaitMode::Spin | WaitMode::Adaptive) => {
             let line = floors.cache_line_rtt_ns.as_ref()?.p50?;
             let words = "a cache line there and back and a copy each way".to_owned();
-            Some(CellFloor {
-                ns: line + 2.0 * copy,
-                words,
-            })
+            Some(CellFloor { ns: line + 2.0 * copy, words })
         }
-        (Topology::Stream, _) if MEMORY_CRATES.contains(&krate) => Some(CellFloor {
-            ns: copy,
-            words: "one copy of the message".to_owned(),
-        }),
+        (Topology::Stream, _) if MEMORY_CRATES.contains(&krate) => {
+            Some(CellFloor { ns: copy, words: "one copy of the message".to_owned() })
+        }
         (Topology::Stream, _) => {
             let syscall = floors.null_syscall_ns.as_ref()?.p50?;
             let words = "one system call or one copy of the message, whichever takes longer";
-            Some(CellFloor {
-                ns: syscall.max(copy),
-                words: words.to_owned(),
-            })
+            Some(CellFloor { ns: syscall.max(copy), words: words.to_owned() })
         }
     }
 }
 
 /// The futex round trip of a placement; unpinned processes may have the better of the two.
 fn futex(floors: &Floors, placement: Placement) -> Option<(f64, String)> {
-    let all = floors
-        .futex_rtt_ns
-        .iter()
-        .filter_map(|(at, it)| Some((it.p50?, *at)));
+    let all = floors.futex_rtt_ns.iter().filter_map(|(at, it)| Some((it.p50?, *at)));
     let fit = all.filter(|(_, at)| *at == placement || placement == Placement::Unpinned);
     let (ns, at) = fit.min_by(|a, b| a.0.total_cmp(&b.0))?;
     Some((ns, at.to_string()))
@@ -138,14 +120,7 @@ mod tests {
         krate: &str,
     ) -> f64 {
         let mechanism = "pipe".to_owned();
-        let key = CellKey {
-            mechanism,
-            topology,
-            size,
-            placement,
-            wait,
-            payload: Payload::Touch,
-        };
+        let key = CellKey { mechanism, topology, size, placement, wait, payload: Payload::Touch };
         of_cell(&floors(), &key, krate).unwrap().ns.round()
     }
 
@@ -157,10 +132,7 @@ mod tests {
         // 10 bytes take a nanosecond to copy.
         let near = |got: f64, want: f64| assert!((got / want - 1.0).abs() < 0.01, "{got} {want}");
         near(floor(PingPong, 10_000, SameCpu, Block, "ipc-pipe"), 4000.0);
-        near(
-            floor(PingPong, 10_000, CrossCpu, Block, "ipc-pipe"),
-            72_000.0,
-        );
+        near(floor(PingPong, 10_000, CrossCpu, Block, "ipc-pipe"), 72_000.0);
         near(floor(PingPong, 10_000, Unpinned, Block, "ipc-pipe"), 4000.0);
         near(floor(PingPong, 10_000, CrossCpu, Spin, "ipc-pipe"), 2120.0);
         near(floor(Stream, 10, CrossCpu, Block, "ipc-pipe"), 60.0);

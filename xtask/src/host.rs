@@ -22,13 +22,8 @@ pub(crate) fn read(cpus: &Cpus) -> Host {
         topology: topology(cpus),
         kernel: Some(words.join(" ")),
         virtualisation: Some(virtualisation(&cpuinfo)),
-        clocksource: text(&format!(
-            "{system}/clocksource/clocksource0/current_clocksource"
-        )),
-        governor: text(&format!(
-            "{system}/cpu/cpu{}/cpufreq/scaling_governor",
-            cpus.pair[0]
-        )),
+        clocksource: text(&format!("{system}/clocksource/clocksource0/current_clocksource")),
+        governor: text(&format!("{system}/cpu/cpu{}/cpufreq/scaling_governor", cpus.pair[0])),
         mitigations: mitigations(),
         limits: limits::read(),
         load_1m: text("/proc/loadavg").and_then(|it| it.split(' ').next()?.parse().ok()),
@@ -40,10 +35,7 @@ pub(crate) fn read(cpus: &Cpus) -> Host {
 /// What disturbs figures on this machine, in plain words.
 pub(crate) fn warnings(host: &Host, cpus: &Cpus, rounds: usize) -> Vec<String> {
     let mut warnings = Vec::new();
-    let virtualised = host
-        .virtualisation
-        .as_deref()
-        .filter(|it| !it.starts_with("none"));
+    let virtualised = host.virtualisation.as_deref().filter(|it| !it.starts_with("none"));
     if let Some(what) = virtualised {
         warnings.push(format!(
             "this is a virtual machine ({what}): waking a sleeper on another CPU costs more than \
@@ -88,14 +80,8 @@ fn topology(cpus: &Cpus) -> Vec<String> {
     let groups = [
         ("threads of one core", list("topology/thread_siblings_list")),
         ("CPUs of one socket", list("topology/package_cpus_list")),
-        (
-            "CPUs that share an L2 cache",
-            list("cache/index2/shared_cpu_list"),
-        ),
-        (
-            "CPUs that share an L3 cache",
-            list("cache/index3/shared_cpu_list"),
-        ),
+        ("CPUs that share an L2 cache", list("cache/index2/shared_cpu_list")),
+        ("CPUs that share an L3 cache", list("cache/index3/shared_cpu_list")),
     ];
     let mut lines = vec![format!("CPUs in use: {}", ranges(&cpus.allowed))];
     let known = groups.into_iter().filter(|(_, lists)| !lists.is_empty());
@@ -111,12 +97,7 @@ fn virtualisation(cpuinfo: &str) -> String {
     let flags = field(cpuinfo, "flags").unwrap_or_default();
     let xen = text("/sys/hypervisor/type");
     let dmi = ["sys_vendor", "product_name"].map(|file| text(&format!("/sys/class/dmi/id/{file}")));
-    let dmi = dmi
-        .into_iter()
-        .flatten()
-        .filter(|it| !it.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ");
+    let dmi = dmi.into_iter().flatten().filter(|it| !it.is_empty()).collect::<Vec<_>>().join(" ");
     let guest = flags.split(' ').any(|flag| flag == "hypervisor");
     let machine = match (xen, guest, dmi.is_empty()) {
         (Some(kind), ..) => kind,
@@ -124,14 +105,8 @@ fn virtualisation(cpuinfo: &str) -> String {
         (None, true, true) => "a hypervisor that does not say which".to_owned(),
         (None, false, _) => "none that shows itself".to_owned(),
     };
-    let container = ["/.dockerenv", "/run/.containerenv"]
-        .iter()
-        .any(|it| Path::new(it).exists());
-    if container {
-        format!("{machine}; in a container")
-    } else {
-        machine
-    }
+    let container = ["/.dockerenv", "/run/.containerenv"].iter().any(|it| Path::new(it).exists());
+    if container { format!("{machine}; in a container") } else { machine }
 }
 
 fn mitigations() -> BTreeMap<String, String> {
@@ -140,10 +115,7 @@ fn mitigations() -> BTreeMap<String, String> {
     };
     let named = entries.flatten().filter_map(|entry| {
         let state = fs::read_to_string(entry.path()).ok()?;
-        Some((
-            entry.file_name().into_string().ok()?,
-            state.trim().to_owned(),
-        ))
+        Some((entry.file_name().into_string().ok()?, state.trim().to_owned()))
     });
     named.collect()
 }
@@ -172,10 +144,7 @@ mod tests {
     use super::*;
 
     fn cpus() -> Cpus {
-        Cpus {
-            allowed: vec![0, 1],
-            pair: [0, 1],
-        }
+        Cpus { allowed: vec![0, 1], pair: [0, 1] }
     }
 
     #[test]
@@ -205,10 +174,7 @@ mod tests {
             load_1m: Some(1.0),
             ..Host::default()
         };
-        let one = Cpus {
-            allowed: vec![0],
-            pair: [0, 0],
-        };
+        let one = Cpus { allowed: vec![0], pair: [0, 0] };
         assert_eq!(warnings(&host, &one, 2).len(), 5);
     }
 }

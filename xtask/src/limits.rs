@@ -46,10 +46,7 @@ pub(crate) fn read() -> BTreeMap<String, String> {
     ];
     let limits = limits.into_iter().map(|(name, resource)| {
         let limit = getrlimit(resource).current;
-        (
-            name.to_owned(),
-            limit.map_or_else(|| "unlimited".to_owned(), |it| it.to_string()),
-        )
+        (name.to_owned(), limit.map_or_else(|| "unlimited".to_owned(), |it| it.to_string()))
     });
     sysctls.chain(limits).collect()
 }
@@ -60,10 +57,6 @@ mod tests {
     fn the_limits_of_this_kernel_can_be_read() {
         let limits = super::read();
         assert!(limits.contains_key("RLIMIT_NOFILE"));
-        assert!(
-            limits
-                .get("fs.pipe-max-size")
-                .is_some_and(|it| it.parse::<u64>().is_ok())
-        );
+        assert!(limits.get("fs.pipe-max-size").is_some_and(|it| it.parse::<u64>().is_ok()));
     }
 }

@@ -38,11 +38,7 @@ fn table(info: &PeerInfo) -> Table {
         ]);
     for it in &info.mechanisms {
         let variants: Vec<_> = it.variants.iter().map(|variant| variant.as_str()).collect();
-        let caps: Vec<_> = it
-            .caps
-            .iter()
-            .map(|(name, value)| format!("{name}: {value}"))
-            .collect();
+        let caps: Vec<_> = it.caps.iter().map(|(name, value)| format!("{name}: {value}")).collect();
         table.add_row([
             it.id.clone(),
             it.krate.clone(),

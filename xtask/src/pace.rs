@@ -23,12 +23,7 @@ pub(crate) struct Pace {
 impl Pace {
     /// A pace that ends by `deadline`, or one of a fixed budget.
     pub(crate) fn new(deadline: Option<Instant>, budget_ms: u64, variants: u32) -> Self {
-        let mut pace = Self {
-            deadline,
-            budget_ms,
-            per_run: OVERHEAD,
-            variants,
-        };
+        let mut pace = Self { deadline, budget_ms, per_run: OVERHEAD, variants };
         pace.per_run += pace.measuring();
         pace
     }
@@ -40,10 +35,7 @@ impl Pace {
 
     /// Takes note of `runs` runs that took `took` with the present budget.
     pub(crate) fn observe(&mut self, runs: usize, took: Duration) {
-        if let Some(per_run) = u32::try_from(runs)
-            .ok()
-            .and_then(|runs| took.checked_div(runs))
-        {
+        if let Some(per_run) = u32::try_from(runs).ok().and_then(|runs| took.checked_div(runs)) {
             self.per_run = per_run;
         }
     }
@@ -55,9 +47,8 @@ impl Pace {
             return;
         };
         let left = deadline.saturating_duration_since(now);
-        let share = left
-            .checked_div(u32::try_from(runs.max(1)).unwrap_or(u32::MAX))
-            .unwrap_or_default();
+        let share =
+            left.checked_div(u32::try_from(runs.max(1)).unwrap_or(u32::MAX)).unwrap_or_default();
         let each = share.saturating_sub(overhead) / self.variants.max(1);
         let each = u64::try_from(each.as_millis()).unwrap_or(MOST_MS);
         self.budget_ms = each.clamp(LEAST_MS, MOST_MS);

@@ -32,10 +32,7 @@ impl Peer {
             return Self::build(interrupts);
         };
         let path = path.canonicalize().map_err(|err| {
-            Usage::error(format!(
-                "no peer at {}: {err}: give --peer a binary",
-                path.display()
-            ))
+            Usage::error(format!("no peer at {}: {err}: give --peer a binary", path.display()))
         })?;
         Ok(Self { path })
     }
@@ -129,11 +126,7 @@ fn answer<T: DeserializeOwned>(done: &Finished) -> Result<Answer<T>> {
         },
     };
     let said = quote(&done.stderr);
-    Ok(Err(if said.is_empty() {
-        why
-    } else {
-        format!("{why}; it said: {said}")
-    }))
+    Ok(Err(if said.is_empty() { why } else { format!("{why}; it said: {said}") }))
 }
 
 fn died(status: ExitStatus) -> String {
@@ -149,23 +142,12 @@ fn quote(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let text = one_line(text.trim());
     let skip = text.chars().count().saturating_sub(QUOTE);
-    let tail: String = text
-        .chars()
-        .skip(skip)
-        .filter(|c| !c.is_control())
-        .collect();
-    if skip == 0 {
-        tail
-    } else {
-        format!("…{tail}")
-    }
+    let tail: String = text.chars().skip(skip).filter(|c| !c.is_control()).collect();
+    if skip == 0 { tail } else { format!("…{tail}") }
 }
 
 fn last_line(bytes: &[u8]) -> Option<&[u8]> {
-    bytes
-        .split(|&byte| byte == b'\n')
-        .map(<[u8]>::trim_ascii)
-        .rfind(|line| !line.is_empty())
+    bytes.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).rfind(|line| !line.is_empty())
 }
 
 /// The executable in what `cargo build --message-format=json` printed.

@@ -163,10 +163,7 @@ fn mechanisms<'a>(
     named: &[String],
     info: &'a PeerInfo,
 ) -> Result<Vec<&'a ipc_bench_schema::MechanismInfo>> {
-    if let Some(unknown) = named
-        .iter()
-        .find(|id| !info.mechanisms.iter().any(|it| it.id == **id))
-    {
+    if let Some(unknown) = named.iter().find(|id| !info.mechanisms.iter().any(|it| it.id == **id)) {
         let known: Vec<_> = info.mechanisms.iter().map(|it| it.id.as_str()).collect();
         let hint =
             nearest(unknown, &known).map_or(String::new(), |id| format!(" did you mean {id:?}?"));
@@ -210,9 +207,7 @@ mod tests {
     use crate::cli::{Cli, Command};
 
     fn options(args: &str) -> BenchOptions {
-        let words = ["xtask", "bench"]
-            .into_iter()
-            .chain(args.split_whitespace());
+        let words = ["xtask", "bench"].into_iter().chain(args.split_whitespace());
         match Cli::try_parse_from(words).unwrap().command {
             Command::Bench(options) => *options,
             _ => unreachable!("bench was asked for"),
@@ -275,25 +270,18 @@ mod tests {
         let keys: Vec<_> = cells.iter().map(|it| it.key.to_string()).collect();
         assert_eq!(
             keys,
-            [
-                "fifo/stream/8B/same-cpu/block/touch",
-                "fifo/stream/64B/same-cpu/block/touch"
-            ]
+            ["fifo/stream/8B/same-cpu/block/touch", "fifo/stream/64B/same-cpu/block/touch"]
         );
     }
 
     #[test]
     fn an_unknown_mechanism_is_answered_with_the_known_ones() {
-        let err = plan(&options("pip"), &info(), &cpus([0, 1]))
-            .unwrap_err()
-            .to_string();
+        let err = plan(&options("pip"), &info(), &cpus([0, 1])).unwrap_err().to_string();
         assert_eq!(
             err,
             "unknown mechanism \"pip\": did you mean \"pipe\"? choose from pipe, pipe-packet, fifo"
         );
-        let err = plan(&options("carrier-pigeon"), &info(), &cpus([0, 1]))
-            .unwrap_err()
-            .to_string();
+        let err = plan(&options("carrier-pigeon"), &info(), &cpus([0, 1])).unwrap_err().to_string();
         assert!(!err.contains("did you mean"), "{err}");
     }
 

@@ -31,11 +31,7 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━━─"));
         }
-        Self {
-            bar,
-            plain,
-            stage: String::new(),
-        }
+        Self { bar, plain, stage: String::new() }
     }
 
     /// Says something that stays on the screen.
@@ -58,8 +54,7 @@ impl Progress {
 
     /// Names what is measured next.
     pub(crate) fn next(&self, what: &str, left: Duration) {
-        self.bar
-            .set_prefix(format!("{} · {} left", self.stage, seconds(left)));
+        self.bar.set_prefix(format!("{} · {} left", self.stage, seconds(left)));
         self.bar.set_message(what.to_owned());
     }
 

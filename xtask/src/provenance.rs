@@ -11,23 +11,16 @@ pub(crate) fn workspace() -> PathBuf {
     // At run time where Cargo runs us, so that a binary built by one checkout serves another.
     let xtask = std::env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
-    xtask
-        .parent()
-        .map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+    xtask.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
 /// Where Cargo builds, by its own account.
 pub(crate) fn target_directory() -> Result<PathBuf> {
-    let text = said(
-        "cargo",
-        &["metadata", "--no-deps", "--offline", "--format-version=1"],
-    )
-    .ok_or_else(|| anyhow!("`cargo metadata` failed in {}", workspace().display()))?;
+    let text = said("cargo", &["metadata", "--no-deps", "--offline", "--format-version=1"])
+        .ok_or_else(|| anyhow!("`cargo metadata` failed in {}", workspace().display()))?;
     let metadata: serde_json::Value = serde_json::from_str(&text)?;
     let target = metadata["target_directory"].as_str();
-    target
-        .map(PathBuf::from)
-        .ok_or_else(|| anyhow!("`cargo metadata` names no target directory"))
+    target.map(PathBuf::from).ok_or_else(|| anyhow!("`cargo metadata` names no target directory"))
 }
 
 /// The commit and the compiler.
@@ -42,11 +35,7 @@ pub(crate) fn build() -> Build {
 
 /// What a program prints in the workspace's root; `None` if it cannot or fails.
 fn said(program: &str, args: &[&str]) -> Option<String> {
-    let done = Command::new(program)
-        .args(args)
-        .current_dir(workspace())
-        .output()
-        .ok()?;
+    let done = Command::new(program).args(args).current_dir(workspace()).output().ok()?;
     let text = String::from_utf8(done.stdout).ok()?;
     done.status.success().then(|| text.trim().to_owned())
 }

@@ -75,12 +75,7 @@ pub(crate) fn groups(results: &Results) -> Vec<Group<'_>> {
             .find(|it| (it.topology, it.placement, it.wait) == (topology, placement, wait));
         match known {
             Some(group) => group.cells.push(cell),
-            None => groups.push(Group {
-                topology,
-                placement,
-                wait,
-                cells: vec![cell],
-            }),
+            None => groups.push(Group { topology, placement, wait, cells: vec![cell] }),
         }
     }
     groups
@@ -94,10 +89,7 @@ fn is_measured(cell: &Cell) -> bool {
 pub(crate) fn without_figures(results: &Results) -> Vec<(Status, String, Vec<String>)> {
     let mut reasons: Vec<(Status, String, Vec<String>)> = Vec::new();
     for cell in results.cells.iter().filter(|it| it.status != Status::Ok) {
-        let reason = cell
-            .reason
-            .clone()
-            .unwrap_or_else(|| "no reason was given".to_owned());
+        let reason = cell.reason.clone().unwrap_or_else(|| "no reason was given".to_owned());
         let key = &cell.key;
         let mut name = format!(
             "{} {} {} {} {}",
@@ -110,20 +102,12 @@ pub(crate) fn without_figures(results: &Results) -> Vec<(Status, String, Vec<Str
         // The raw variant fares like ours where both have the same reason.
         if cell.variant == Variant::Raw {
             let same = |it: &&Cell| it.key == *key && it.variant != Variant::Raw;
-            if results
-                .cells
-                .iter()
-                .find(same)
-                .is_some_and(|it| it.reason == cell.reason)
-            {
+            if results.cells.iter().find(same).is_some_and(|it| it.reason == cell.reason) {
                 continue;
             }
             name.push_str(" (raw)");
         }
-        match reasons
-            .iter_mut()
-            .find(|it| it.0 == cell.status && it.1 == reason)
-        {
+        match reasons.iter_mut().find(|it| it.0 == cell.status && it.1 == reason) {
             Some((_, _, names)) => names.push(name),
             None => reasons.push((cell.status, reason, vec![name])),
         }
@@ -163,46 +147,30 @@ pub(crate) fn floor_lines(results: &Results) -> Vec<(String, String)> {
     let time =
         |it: &Option<ipc_bench_schema::results::Quantiles>| it.as_ref()?.p50.map(units::time);
     let mut lines = vec![
-        (
-            "cache line there and back".to_owned(),
-            time(&floors.cache_line_rtt_ns),
-        ),
-        (
-            "two cache lines, one a direction".to_owned(),
-            time(&floors.two_line_rtt_ns),
-        ),
-        (
-            "cheapest system call".to_owned(),
-            time(&floors.null_syscall_ns),
-        ),
+        ("cache line there and back".to_owned(), time(&floors.cache_line_rtt_ns)),
+        ("two cache lines, one a direction".to_owned(), time(&floors.two_line_rtt_ns)),
+        ("cheapest system call".to_owned(), time(&floors.null_syscall_ns)),
     ];
     for (placement, it) in &floors.futex_rtt_ns {
-        lines.push((
-            format!("futex there and back, {placement}"),
-            it.p50.map(units::time),
-        ));
+        lines.push((format!("futex there and back, {placement}"), it.p50.map(units::time)));
     }
     let copy = floors.copy_bytes_per_s.as_ref().and_then(|it| it.p50);
-    lines.push((
-        "copy through shared memory".to_owned(),
-        copy.map(units::bytes_per_s),
-    ));
-    let known = lines
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)));
-    let missing = floors
-        .missing
-        .iter()
-        .map(|(name, why)| (name.clone(), format!("not measured: {why}")));
+    lines.push(("copy through shared memory".to_owned(), copy.map(units::bytes_per_s)));
+    let known = lines.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let missing =
+        floors.missing.iter().map(|(name, why)| (name.clone(), format!("not measured: {why}")));
     known.chain(missing).collect()
 }
 
 /// `5.13 µs [4.99–5.20]`, or a dash.
 pub(crate) fn with_interval(it: Option<Interval>, unit: fn(f64) -> String) -> String {
-    it.map_or_else(|| "–".to_owned(), |it| {
-        let (value, ends) = interval_parts(&it, unit);
-        format!("{value} [{ends}]")
-    })
+    it.map_or_else(
+        || "–".to_owned(),
+        |it| {
+            let (value, ends) = interval_parts(&it, unit);
+            format!("{value} [{ends}]")
+        },
+    )
 }
 
 /// `5.13 µs` and `4.99–5.20`; the ends have units of their own only where they differ.
@@ -211,7 +179,8 @@ pub(crate) fn interval_parts(it: &Interval, unit: fn(f64) -> String) -> (String,
     let parts = shown.each_ref().map(|text| text.split_once(' ').unwrap_or((text, "")));
     let [value, lo, hi] = parts;
     let same = value.1 == lo.1 && value.1 == hi.1;
-    let ends = if same { format!("{}–{}", lo.0, hi.0) } else { format!("{}–{}", shown[1], shown[2]) };
+    let ends =
+        if same { format!("{}–{}", lo.0, hi.0) } else { format!("{}–{}", shown[1], shown[2]) };
     (shown[0].clone(), ends)
 }
 

@@ -68,9 +68,7 @@ impl Distribution {
     /// Pairs of value and count, ascending.
     pub(crate) fn pairs(&self) -> Vec<(u64, u64)> {
         let recorded = self.0.iter_recorded();
-        recorded
-            .map(|it| (it.value_iterated_to(), it.count_at_value()))
-            .collect()
+        recorded.map(|it| (it.value_iterated_to(), it.count_at_value())).collect()
     }
 }
 
@@ -82,10 +80,8 @@ pub(crate) fn median(values: &[f64]) -> Option<f64> {
 }
 
 fn median_of_sorted(sorted: &[f64]) -> Option<f64> {
-    let (&low, &high) = (
-        sorted.get(sorted.len().checked_sub(1)? / 2)?,
-        sorted.get(sorted.len() / 2)?,
-    );
+    let (&low, &high) =
+        (sorted.get(sorted.len().checked_sub(1)? / 2)?, sorted.get(sorted.len() / 2)?);
     Some(low + (high - low) / 2.0)
 }
 
@@ -114,11 +110,7 @@ pub(crate) fn interval(rounds: &[f64], seed: u64) -> Option<Interval> {
 
 /// The interval, every end divided by `by`.
 pub(crate) fn divided(interval: Interval, by: f64) -> Interval {
-    Interval {
-        value: interval.value / by,
-        lo: interval.lo / by,
-        hi: interval.hi / by,
-    }
+    Interval { value: interval.value / by, lo: interval.lo / by, hi: interval.hi / by }
 }
 
 #[cfg(test)]
@@ -135,32 +127,21 @@ mod tests {
         assert_eq!((count(999).p99, count(1000).p99), (None, Some(100.0)));
         assert_eq!((count(9_999).p999, count(10_000).p999), (None, Some(100.0)));
         let few = count(3);
-        assert_eq!(
-            (few.max, few.mean, few.count),
-            (Some(100.0), Some(100.0), 3)
-        );
+        assert_eq!((few.max, few.mean, few.count), (Some(100.0), Some(100.0), 3));
     }
 
     #[test]
     fn nothing_measured_is_null_and_not_zero() {
         let none = Distribution::default();
         assert_eq!(none.quantiles(), Quantiles::default());
-        assert_eq!(
-            (none.median(), median(&[]), interval(&[], 1)),
-            (None, None, None)
-        );
+        assert_eq!((none.median(), median(&[]), interval(&[], 1)), (None, None, None));
     }
 
     #[test]
     fn the_quantiles_of_a_known_distribution() {
         let pairs: Vec<_> = (1..=100_000).map(|value| (value, 1)).collect();
         let all = Distribution::of(&pairs).quantiles();
-        for (got, want) in [
-            (all.p50, 50e3),
-            (all.p90, 90e3),
-            (all.p99, 99e3),
-            (all.p999, 99.9e3),
-        ] {
+        for (got, want) in [(all.p50, 50e3), (all.p90, 90e3), (all.p99, 99e3), (all.p999, 99.9e3)] {
             let got = got.unwrap();
             assert!((got / want - 1.0).abs() < 0.001, "{got} for {want}");
         }
@@ -175,14 +156,7 @@ mod tests {
 
     #[test]
     fn one_round_has_an_interval_of_no_width() {
-        assert_eq!(
-            interval(&[7.0], 1),
-            Some(Interval {
-                value: 7.0,
-                lo: 7.0,
-                hi: 7.0
-            })
-        );
+        assert_eq!(interval(&[7.0], 1), Some(Interval { value: 7.0, lo: 7.0, hi: 7.0 }));
     }
 
     #[test]

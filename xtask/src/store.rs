@@ -39,11 +39,7 @@ impl Base {
         fs::create_dir_all(&dir).map_err(refused)?;
         let dir = dir.canonicalize().map_err(refused)?;
         let lock = dir.join(".lock");
-        let lock = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(lock)
-            .map_err(refused)?;
+        let lock = OpenOptions::new().create(true).append(true).open(lock).map_err(refused)?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self { dir, _lock: lock }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(Usage::error(format!(
@@ -56,15 +52,9 @@ impl Base {
 
     /// Makes the directory of a run that begins now, and points `latest` at it.
     pub(crate) fn begin(&self, now: SystemTime) -> Result<Run> {
-        let time = humantime::format_rfc3339_seconds(now)
-            .to_string()
-            .replace(':', "-");
+        let time = humantime::format_rfc3339_seconds(now).to_string().replace(':', "-");
         for count in 1..1000 {
-            let name = if count == 1 {
-                time.clone()
-            } else {
-                format!("{time}-{count}")
-            };
+            let name = if count == 1 { time.clone() } else { format!("{time}-{count}") };
             let dir = self.dir.join(&name);
             match fs::create_dir(&dir) {
                 Ok(()) => {
@@ -77,10 +67,7 @@ impl Base {
                 }
             }
         }
-        Err(anyhow!(
-            "{} is full of runs of this second",
-            self.dir.display()
-        ))
+        Err(anyhow!("{} is full of runs of this second", self.dir.display()))
     }
 
     /// Swaps the link in one step: there is no moment without a `latest`.
@@ -136,14 +123,13 @@ impl Run {
         };
         let file = candidates.into_iter().find(|file| file.is_file()).ok_or_else(|| {
             let path = path.display();
-            Usage::error(format!("no {RESULTS} in {path}: run `cargo xtask bench` first, or name a run's directory"))
+            Usage::error(format!(
+                "no {RESULTS} in {path}: run `cargo xtask bench` first, or name a run's directory"
+            ))
         })?;
-        let file = file
-            .canonicalize()
-            .with_context(|| format!("cannot open {}", file.display()))?;
-        let dir = file
-            .parent()
-            .map_or_else(|| PathBuf::from("/"), Path::to_path_buf);
+        let file =
+            file.canonicalize().with_context(|| format!("cannot open {}", file.display()))?;
+        let dir = file.parent().map_or_else(|| PathBuf::from("/"), Path::to_path_buf);
         Ok((Self { dir }, file))
     }
 }
@@ -155,20 +141,12 @@ pub(crate) fn read(path: &Path) -> Result<Results> {
     let value: serde_json::Value = serde_json::from_slice(&text)
         .map_err(|err| Usage::error(format!("{shown} is not JSON: {err}")))?;
     let foreign = || {
-        Usage::error(format!(
-            "{shown} is not a result of this benchmark (no schema \"{SCHEMA}\")"
-        ))
+        Usage::error(format!("{shown} is not a result of this benchmark (no schema \"{SCHEMA}\")"))
     };
-    let schema = value
-        .get("schema")
-        .and_then(|it| it.as_str())
-        .ok_or_else(foreign)?;
+    let schema = value.get("schema").and_then(|it| it.as_str()).ok_or_else(foreign)?;
     let (name, version) = SCHEMA.rsplit_once('/').unwrap_or((SCHEMA, "1"));
     let number = |text: &str| text.parse::<u32>().ok();
-    match schema
-        .strip_prefix(name)
-        .and_then(|it| number(it.strip_prefix('/')?))
-    {
+    match schema.strip_prefix(name).and_then(|it| number(it.strip_prefix('/')?)) {
         None => Err(foreign()),
         found if found > number(version) => Err(Usage::error(format!(
             "{shown} has schema \"{schema}\", newer than \"{SCHEMA}\": use the xtask of the checkout that wrote it"
@@ -212,9 +190,7 @@ mod tests {
     #[test]
     fn a_file_is_replaced_whole() {
         let dir = tempfile::tempdir().unwrap();
-        let run = Run {
-            dir: dir.path().to_path_buf(),
-        };
+        let run = Run { dir: dir.path().to_path_buf() };
         run.write("a", b"one").unwrap();
         run.write("a", b"two").unwrap();
         assert_eq!(fs::read(dir.path().join("a")).unwrap(), b"two");

@@ -32,12 +32,7 @@ impl Tally {
     /// Nothing is known yet, except that some cells cannot be run.
     pub(crate) fn new(planned: Planned) -> Self {
         let end = planned.skip.clone().map(|why| (Status::Unsupported, why));
-        Self {
-            planned,
-            end,
-            rounds: Vec::new(),
-            merged: BTreeMap::new(),
-        }
+        Self { planned, end, rounds: Vec::new(), merged: BTreeMap::new() }
     }
 
     /// Whether another round can tell more.
@@ -70,16 +65,14 @@ impl Tally {
             Outcome::Ok { samples } if samples.is_empty() => {
                 (Status::Failed, "the peer sent no sample".to_owned())
             }
-            Outcome::Ok { samples } => match samples
-                .iter()
-                .find(|it| it.messages == 0 || it.elapsed_ns == 0)
-            {
-                None => return Some(samples),
-                Some(it) => (
-                    Status::Failed,
-                    format!("no message of variant {} was timed", it.variant),
-                ),
-            },
+            Outcome::Ok { samples } => {
+                match samples.iter().find(|it| it.messages == 0 || it.elapsed_ns == 0) {
+                    None => return Some(samples),
+                    Some(it) => {
+                        (Status::Failed, format!("no message of variant {} was timed", it.variant))
+                    }
+                }
+            }
             Outcome::Unsupported { reason } => (Status::Unsupported, reason),
             Outcome::Void { reason } => (Status::Void, reason),
             Outcome::Failed { reason } => (Status::Failed, reason),
@@ -91,24 +84,17 @@ impl Tally {
     /// The entries of `results.json`: one for each variant.
     pub(crate) fn cells(&self, floors: &Floors, seed: u64) -> Vec<Cell> {
         let variants = self.planned.variants.iter().copied();
-        variants
-            .map(|variant| self.cell(variant, floors, seed))
-            .collect()
+        variants.map(|variant| self.cell(variant, floors, seed)).collect()
     }
 
     fn cell(&self, variant: Variant, floors: &Floors, seed: u64) -> Cell {
         let mut cell = blank(&self.planned, variant);
-        let rounds: Vec<_> = self
-            .rounds
-            .iter()
-            .filter_map(|round| round.get(&variant))
-            .collect();
+        let rounds: Vec<_> = self.rounds.iter().filter_map(|round| round.get(&variant)).collect();
         let (status, reason) = match &self.end {
             Some((status, reason)) => (*status, Some(reason.clone())),
-            None if self.rounds.is_empty() => (
-                Status::NotRun,
-                Some("the run was stopped before its turn".to_owned()),
-            ),
+            None if self.rounds.is_empty() => {
+                (Status::NotRun, Some("the run was stopped before its turn".to_owned()))
+            }
             None if rounds.is_empty() => (
                 Status::Unsupported,
                 Some(format!("the peer has no variant {variant} of this cell")),
@@ -159,10 +145,7 @@ impl Figures {
     fn of(sample: &VariantSample) -> Self {
         let messages = sample.messages as f64;
         Self {
-            p50: sample
-                .rtt_ns
-                .as_deref()
-                .and_then(|pairs| Distribution::of(pairs).median()),
+            p50: sample.rtt_ns.as_deref().and_then(|pairs| Distribution::of(pairs).median()),
             ns_per_msg: sample.elapsed_ns as f64 / messages,
             cpu_ns: sample.cpu_ns as f64 / messages,
             ctx_switches: sample.ctx_switches as f64 / messages,
@@ -203,12 +186,8 @@ fn blank(planned: &Planned, variant: Variant) -> Cell {
 /// What cannot be: cells that beat their floor, or the bare system calls by more than chance.
 pub(crate) fn alarms(cells: &[Cell]) -> Vec<String> {
     let below = |ratio: fn(&Cell) -> Option<Interval>, limit: f64| {
-        let names = cells
-            .iter()
-            .filter(|cell| ratio(cell).is_some_and(|it| it.hi < limit));
-        names
-            .map(|cell| format!("{} ({})", cell.key, cell.variant))
-            .collect::<Vec<_>>()
+        let names = cells.iter().filter(|cell| ratio(cell).is_some_and(|it| it.hi < limit));
+        names.map(|cell| format!("{} ({})", cell.key, cell.variant)).collect::<Vec<_>>()
     };
     let mut alarms = Vec::new();
     let floor = below(|cell| cell.ratio_floor, 1.0);

@@ -34,20 +34,12 @@ fn sample(variant: Variant, topology: Topology, ns: u64) -> VariantSample {
 }
 
 fn round(topology: Topology, ours: u64, raw: u64) -> Outcome {
-    let samples = vec![
-        sample(Variant::Ours, topology, ours),
-        sample(Variant::Raw, topology, raw),
-    ];
+    let samples = vec![sample(Variant::Ours, topology, ours), sample(Variant::Raw, topology, raw)];
     Outcome::Ok { samples }
 }
 
 fn floors() -> Floors {
-    let at = |p50| {
-        Some(Quantiles {
-            p50: Some(p50),
-            ..Quantiles::default()
-        })
-    };
+    let at = |p50| Some(Quantiles { p50: Some(p50), ..Quantiles::default() });
     Floors {
         null_syscall_ns: at(100.0),
         futex_rtt_ns: [(Placement::SameCpu, at(500.0).unwrap())].into(),
@@ -65,15 +57,9 @@ fn the_ratio_is_paired_by_round() {
     }
     let cells = it.cells(&floors(), 1);
     let ratio = cells[0].ratio_raw.unwrap();
-    assert!(
-        (ratio.lo - 1.1).abs() < 0.002 && (ratio.hi - 1.1).abs() < 0.002,
-        "{ratio:?}"
-    );
+    assert!((ratio.lo - 1.1).abs() < 0.002 && (ratio.hi - 1.1).abs() < 0.002, "{ratio:?}");
     assert_eq!(cells[1].ratio_raw, None);
-    assert_eq!(
-        (cells[0].rounds, cells[0].rtt_ns.as_ref().unwrap().count),
-        (3, 3000)
-    );
+    assert_eq!((cells[0].rounds, cells[0].rtt_ns.as_ref().unwrap().count), (3, 3000));
 }
 
 #[test]
@@ -83,10 +69,7 @@ fn a_stream_has_rates_and_no_round_trips() {
     let cell = &it.cells(&floors(), 1)[0];
     assert_eq!((cell.rtt_ns.as_ref(), cell.rtt_p50_interval), (None, None));
     assert_eq!((cell.msgs_per_s, cell.bytes_per_s), (Some(5e6), Some(5e8)));
-    assert_eq!(
-        (cell.cpu_ns_per_msg, cell.ctx_switches_per_msg),
-        (Some(100.0), Some(2.0))
-    );
+    assert_eq!((cell.cpu_ns_per_msg, cell.ctx_switches_per_msg), (Some(100.0), Some(2.0)));
     assert_eq!(cell.ratio_raw.unwrap().value, 2.0);
     assert!((cell.ratio_floor.unwrap().value - 2.0).abs() < 1e-9);
 }
@@ -95,9 +78,7 @@ fn a_stream_has_rates_and_no_round_trips() {
 fn one_void_round_voids_the_cell() {
     let mut it = tally(Topology::PingPong);
     it.take(round(Topology::PingPong, 1000, 1000));
-    it.take(Outcome::Void {
-        reason: "message 7 came twice".to_owned(),
-    });
+    it.take(Outcome::Void { reason: "message 7 came twice".to_owned() });
     assert!(it.is_bad() && !it.is_open());
     for cell in it.cells(&floors(), 1) {
         assert_eq!(cell.status, Status::Void);
@@ -109,24 +90,15 @@ fn one_void_round_voids_the_cell() {
 #[test]
 fn a_cell_whose_turn_never_came_was_not_run() {
     let cells = tally(Topology::PingPong).cells(&floors(), 1);
-    assert!(
-        cells
-            .iter()
-            .all(|cell| cell.status == Status::NotRun && cell.reason.is_some())
-    );
+    assert!(cells.iter().all(|cell| cell.status == Status::NotRun && cell.reason.is_some()));
 }
 
 #[test]
 fn a_variant_without_a_sample_is_unsupported() {
     let mut it = tally(Topology::Stream);
-    it.take(Outcome::Ok {
-        samples: vec![sample(Variant::Ours, Topology::Stream, 100)],
-    });
+    it.take(Outcome::Ok { samples: vec![sample(Variant::Ours, Topology::Stream, 100)] });
     let cells = it.cells(&floors(), 1);
-    assert_eq!(
-        (cells[0].status, cells[1].status),
-        (Status::Ok, Status::Unsupported)
-    );
+    assert_eq!((cells[0].status, cells[1].status), (Status::Ok, Status::Unsupported));
     assert_eq!(cells[0].ratio_raw, None);
 }
 

@@ -60,10 +60,7 @@ impl Campaign<'_> {
 
     /// The results as they are now.
     pub(super) fn results(&self) -> Results {
-        let cells = self
-            .tallies
-            .iter()
-            .flat_map(|it| it.cells(&self.floors, self.config.seed));
+        let cells = self.tallies.iter().flat_map(|it| it.cells(&self.floors, self.config.seed));
         let cells: Vec<_> = cells.collect();
         let mut host = self.host.clone();
         host.warnings.clone_from(&self.warnings);
@@ -87,21 +84,14 @@ impl Campaign<'_> {
     }
 
     fn measure_floors(&mut self) -> Result<()> {
-        self.progress
-            .stage("floors", 1, Duration::from_millis(7 * self.floor_budget_ms));
-        self.progress
-            .next("what the machine itself costs", Duration::ZERO);
-        let request = FloorRequest {
-            cpus: self.cpus.pair,
-            budget_ms: self.floor_budget_ms,
-        };
+        self.progress.stage("floors", 1, Duration::from_millis(7 * self.floor_budget_ms));
+        self.progress.next("what the machine itself costs", Duration::ZERO);
+        let request = FloorRequest { cpus: self.cpus.pair, budget_ms: self.floor_budget_ms };
         match self.peer.floors(&request, self.interrupts)? {
             Ok(report) => self.floors = floors::record(&report),
             Err(why) => {
                 self.floors = floors::none(&why);
-                self.warnings.push(format!(
-                    "the floors could not be measured ({why}): no ×floor"
-                ));
+                self.warnings.push(format!("the floors could not be measured ({why}): no ×floor"));
             }
         }
         self.progress.advance();
@@ -112,8 +102,7 @@ impl Campaign<'_> {
     /// cannot be measured and what a run costs beside its budget.
     fn look(&mut self) -> Result<()> {
         let open = self.open();
-        self.progress
-            .stage("first look", open.len(), self.pace.left(open.len()));
+        self.progress.stage("first look", open.len(), self.pace.left(open.len()));
         let began = Instant::now();
         for (done, &cell) in open.iter().enumerate() {
             let outcome = self.run_cell(cell, 0, 0, self.pace.left(open.len() - done))?;
@@ -143,8 +132,7 @@ impl Campaign<'_> {
         rng.shuffle(&mut order);
         let later = order.len() * (self.config.rounds - round - 1);
         let name = format!("round {} of {}", round + 1, self.config.rounds);
-        self.progress
-            .stage(&name, order.len(), self.pace.left(order.len() + later));
+        self.progress.stage(&name, order.len(), self.pace.left(order.len() + later));
         let began = Instant::now();
         for (done, &cell) in order.iter().enumerate() {
             let left = self.pace.left(order.len() - done + later);
@@ -158,9 +146,7 @@ impl Campaign<'_> {
 
     /// The cells that another round can tell more about.
     fn open(&self) -> Vec<usize> {
-        (0..self.tallies.len())
-            .filter(|&cell| self.tallies[cell].is_open())
-            .collect()
+        (0..self.tallies.len()).filter(|&cell| self.tallies[cell].is_open()).collect()
     }
 
     /// One run: a fresh peer with a fresh directory.

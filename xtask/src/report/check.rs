@@ -20,11 +20,7 @@ pub(super) fn problems(results: &Results) -> Vec<String> {
         if !seen.insert((&cell.key, cell.variant)) {
             problems.push(format!("{name}: is there twice"));
         }
-        problems.extend(
-            of_cell(cell)
-                .into_iter()
-                .map(|problem| format!("{name}: {problem}")),
-        );
+        problems.extend(of_cell(cell).into_iter().map(|problem| format!("{name}: {problem}")));
     }
     problems
 }
@@ -61,23 +57,12 @@ fn of_figures(cell: &Cell) -> Vec<String> {
     require("cpu_ns_per_msg", cell.cpu_ns_per_msg.is_some());
     require("ctx_switches_per_msg", cell.ctx_switches_per_msg.is_some());
     if cell.key.topology == Topology::PingPong {
-        require(
-            "rtt_ns",
-            cell.rtt_ns.as_ref().is_some_and(|it| it.count > 0),
-        );
+        require("rtt_ns", cell.rtt_ns.as_ref().is_some_and(|it| it.count > 0));
         require("rtt_p50_interval", cell.rtt_p50_interval.is_some());
     }
-    let figures = [
-        cell.msgs_per_s,
-        cell.bytes_per_s,
-        cell.cpu_ns_per_msg,
-        cell.ctx_switches_per_msg,
-    ];
-    if figures
-        .into_iter()
-        .flatten()
-        .any(|it| !it.is_finite() || it < 0.0)
-    {
+    let figures =
+        [cell.msgs_per_s, cell.bytes_per_s, cell.cpu_ns_per_msg, cell.ctx_switches_per_msg];
+    if figures.into_iter().flatten().any(|it| !it.is_finite() || it < 0.0) {
         problems.push("has a figure that is no quantity".to_owned());
     }
     let intervals = [
@@ -135,13 +120,7 @@ mod tests {
             after(|it| it.rtt_ns = None),
             after(|it| it.rounds = 0),
             after(|it| it.cpu_ns_per_msg = Some(f64::NAN)),
-            after(|it| {
-                it.rtt_p50_interval = Some(Interval {
-                    value: 1.0,
-                    lo: 2.0,
-                    hi: 3.0,
-                })
-            }),
+            after(|it| it.rtt_p50_interval = Some(Interval { value: 1.0, lo: 2.0, hi: 3.0 })),
             after(|it| it.rtt_ns.as_mut().unwrap().p90 = Some(1.0)),
             after(|it| it.variant = Variant::Raw),
         ];

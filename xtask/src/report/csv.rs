@@ -49,9 +49,7 @@ pub(super) fn render(results: &Results) -> Result<Vec<u8>> {
     for cell in &results.cells {
         writer.write_record(row(cell))?;
     }
-    writer
-        .into_inner()
-        .map_err(|err| anyhow!("cannot finish the table: {err}"))
+    writer.into_inner().map_err(|err| anyhow!("cannot finish the table: {err}"))
 }
 
 fn row(cell: &Cell) -> Vec<String> {
@@ -81,14 +79,7 @@ fn row(cell: &Cell) -> Vec<String> {
     row.extend(interval(cell.rtt_p50_interval));
     row.extend(quantiles.map(number));
     row.extend(interval(cell.msgs_per_s_interval));
-    row.extend(
-        [
-            cell.bytes_per_s,
-            cell.cpu_ns_per_msg,
-            cell.ctx_switches_per_msg,
-        ]
-        .map(number),
-    );
+    row.extend([cell.bytes_per_s, cell.cpu_ns_per_msg, cell.ctx_switches_per_msg].map(number));
     row.extend(interval(cell.ratio_raw));
     row.extend(interval(cell.ratio_floor));
     row.push(cell.floor.clone().unwrap_or_default());
@@ -96,12 +87,7 @@ fn row(cell: &Cell) -> Vec<String> {
 }
 
 fn interval(it: Option<Interval>) -> [String; 3] {
-    [
-        it.map(|it| it.value),
-        it.map(|it| it.lo),
-        it.map(|it| it.hi),
-    ]
-    .map(number)
+    [it.map(|it| it.value), it.map(|it| it.lo), it.map(|it| it.hi)].map(number)
 }
 
 fn number(value: Option<f64>) -> String {

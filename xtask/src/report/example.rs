@@ -15,22 +15,11 @@ pub(crate) fn results() -> Results {
     let mut raw = trip("pipe", 5000.0, Placement::SameCpu);
     (raw.variant, raw.ratio_raw) = (Variant::Raw, None);
     cells.insert(1, raw);
-    let mut skipped = blank(
-        "pipe",
-        Topology::PingPong,
-        Placement::SameCpu,
-        WaitMode::Spin,
-    );
+    let mut skipped = blank("pipe", Topology::PingPong, Placement::SameCpu, WaitMode::Spin);
     skipped.status = Status::Unsupported;
     skipped.reason = Some("two spinners on one CPU measure the time slice".to_owned());
     cells.push(skipped);
-    let at = |p50| {
-        Some(Quantiles {
-            p50: Some(p50),
-            count: 100,
-            ..Quantiles::default()
-        })
-    };
+    let at = |p50| Some(Quantiles { p50: Some(p50), count: 100, ..Quantiles::default() });
     Results {
         schema: SCHEMA.to_owned(),
         host: Host {
@@ -38,15 +27,8 @@ pub(crate) fn results() -> Results {
             warnings: vec!["this is a virtual machine".to_owned()],
             ..Host::default()
         },
-        build: Build {
-            profile: "release".to_owned(),
-            ..Build::default()
-        },
-        config: Config {
-            rounds: 5,
-            complete: true,
-            ..Config::default()
-        },
+        build: Build { profile: "release".to_owned(), ..Build::default() },
+        config: Config { rounds: 5, complete: true, ..Config::default() },
         floors: Floors {
             null_syscall_ns: at(60.0),
             copy_bytes_per_s: at(1e10),
@@ -59,14 +41,7 @@ pub(crate) fn results() -> Results {
 fn blank(mechanism: &str, topology: Topology, placement: Placement, wait: WaitMode) -> Cell {
     let mechanism = mechanism.to_owned();
     Cell {
-        key: CellKey {
-            mechanism,
-            topology,
-            size: 64,
-            placement,
-            wait,
-            payload: Payload::Touch,
-        },
+        key: CellKey { mechanism, topology, size: 64, placement, wait, payload: Payload::Touch },
         krate: "ipc-pipe".to_owned(),
         variant: Variant::Ours,
         status: Status::Ok,
@@ -75,24 +50,12 @@ fn blank(mechanism: &str, topology: Topology, placement: Placement, wait: WaitMo
         rtt_ns: None,
         rtt_p50_interval: None,
         msgs_per_s: Some(1e5),
-        msgs_per_s_interval: Some(Interval {
-            value: 1e5,
-            lo: 9e4,
-            hi: 1.1e5,
-        }),
+        msgs_per_s_interval: Some(Interval { value: 1e5, lo: 9e4, hi: 1.1e5 }),
         bytes_per_s: Some(6.4e6),
         cpu_ns_per_msg: Some(4000.0),
         ctx_switches_per_msg: Some(2.0),
-        ratio_raw: Some(Interval {
-            value: 1.02,
-            lo: 1.0,
-            hi: 1.05,
-        }),
-        ratio_floor: Some(Interval {
-            value: 2.5,
-            lo: 2.4,
-            hi: 2.6,
-        }),
+        ratio_raw: Some(Interval { value: 1.02, lo: 1.0, hi: 1.05 }),
+        ratio_floor: Some(Interval { value: 2.5, lo: 2.4, hi: 2.6 }),
         floor: Some("a futex round trip".to_owned()),
         histogram: Vec::new(),
     }
@@ -100,11 +63,7 @@ fn blank(mechanism: &str, topology: Topology, placement: Placement, wait: WaitMo
 
 fn trip(mechanism: &str, p50: f64, placement: Placement) -> Cell {
     let mut cell = blank(mechanism, Topology::PingPong, placement, WaitMode::Block);
-    cell.rtt_p50_interval = Some(Interval {
-        value: p50,
-        lo: p50 - 200.0,
-        hi: p50 + 200.0,
-    });
+    cell.rtt_p50_interval = Some(Interval { value: p50, lo: p50 - 200.0, hi: p50 + 200.0 });
     cell.rtt_ns = Some(Quantiles {
         p50: Some(p50),
         p90: Some(p50 * 1.1),
@@ -115,28 +74,14 @@ fn trip(mechanism: &str, p50: f64, placement: Placement) -> Cell {
         count: 5000,
     });
     let near = p50 as u64;
-    cell.histogram = vec![
-        (near - 100, 2000),
-        (near, 2000),
-        (near + 500, 900),
-        (near * 20, 100),
-    ];
+    cell.histogram = vec![(near - 100, 2000), (near, 2000), (near + 500, 900), (near * 20, 100)];
     cell
 }
 
 fn stream(mechanism: &str, rate: f64) -> Cell {
-    let mut cell = blank(
-        mechanism,
-        Topology::Stream,
-        Placement::CrossCpu,
-        WaitMode::Spin,
-    );
+    let mut cell = blank(mechanism, Topology::Stream, Placement::CrossCpu, WaitMode::Spin);
     cell.msgs_per_s = Some(rate);
-    cell.msgs_per_s_interval = Some(Interval {
-        value: rate,
-        lo: rate * 0.95,
-        hi: rate * 1.05,
-    });
+    cell.msgs_per_s_interval = Some(Interval { value: rate, lo: rate * 0.95, hi: rate * 1.05 });
     cell.bytes_per_s = Some(rate * 64.0);
     cell
 }

@@ -1,14 +1,37 @@
 //! The answer in a few sentences, each within one placement and one way to wait.
 
 use std::cmp::Ordering;
+use std::fmt;
 
 use ipc_bench_schema::results::{Cell, Interval};
 use ipc_bench_schema::{Results, Topology};
 
 use super::{Group, groups, interval_parts, setting, units};
 
-/// What the figures say, a sentence for each question that they answer.
-pub(crate) fn sentences(results: &Results) -> Vec<String> {
+/// One answer: who is best at what, in parts, so that a page can set the name and figure in bold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// `At 64 B on the same CPU, blocking, `
+    pub(crate) before: String,
+    /// The mechanism.
+    pub(crate) name: String,
+    /// ` has the lowest median round trip: `
+    pub(crate) verb: String,
+    /// `5.10 µs`
+    pub(crate) value: String,
+    /// The interval, and who is next.
+    pub(crate) after: String,
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { before, name, verb, value, after } = self;
+        write!(f, "{before}{name}{verb}{value}{after}")
+    }
+}
+
+/// What the figures say, an answer for each question that they answer.
+pub(crate) fn answers(results: &Results) -> Vec<Answer> {
     groups(results).iter().flat_map(of_group).collect()
 }
 
@@ -39,11 +62,7 @@ const BYTES: Measure = Measure {
     figure: |cell| {
         let by = cell.key.size as f64;
         let it = cell.msgs_per_s_interval?;
-        Some(Interval {
-            value: it.value * by,
-            lo: it.lo * by,
-            hi: it.hi * by,
-        })
+        Some(Interval { value: it.value * by, lo: it.lo * by, hi: it.hi * by })
     },
     unit: units::bytes_per_s,
     less: false,
@@ -51,7 +70,7 @@ const BYTES: Measure = Measure {
     only: "moves",
 };
 
-fn of_group(group: &Group<'_>) -> Vec<String> {
+fn of_group(group: &Group<'_>) -> Vec<Answer> {
     let Some(small) = near(group, 64) else {
         return Vec::new();
     };
@@ -60,10 +79,7 @@ fn of_group(group: &Group<'_>) -> Vec<String> {
         Topology::PingPong => vec![sentence(group, small, &TRIP)],
         Topology::Stream if small == large => vec![sentence(group, small, &MESSAGES)],
         Topology::Stream => {
-            vec![
-                sentence(group, small, &MESSAGES),
-                sentence(group, large, &BYTES),
-            ]
+            vec![sentence(group, small, &MESSAGES), sentence(group, large, &BYTES)]
         }
     }
     .into_iter()
@@ -78,29 +94,18 @@ fn near(group: &Group<'_>, wanted: usize) -> Option<usize> {
     sizes.min_by(|a, b| distance(*a).total_cmp(&distance(*b)))
 }
 
-fn sentence(group: &Group<'_>, size: usize, measure: &Measure) -> Option<String> {
+fn sentence(group: &Group<'_>, size: usize, measure: &Measure) -> Option<Answer> {
     let at_size = group.cells.iter().filter(|cell| cell.key.size == size);
-    let mut ranked: Vec<_> = at_size
-        .filter_map(|cell| Some((cell, (measure.figure)(cell)?)))
-        .collect();
+    let mut ranked: Vec<_> =
+        at_size.filter_map(|cell| Some((cell, (measure.figure)(cell)?))).collect();
     ranked.sort_by(|a, b| {
         let order = a.1.value.total_cmp(&b.1.value);
         if measure.less { order } else { order.reverse() }
     });
     let ((first, figure), rest) = ranked.split_first()?;
-    let verb = if rest.is_empty() {
-        measure.only
-    } else {
-        measure.best
-    };
+    let verb = if rest.is_empty() { measure.only } else { measure.best };
     let (value, ends) = interval_parts(figure, measure.unit);
-    let mut text = format!(
-        "At {} {}, {} {verb}{} {value} ({ends})",
-        units::size(size),
-        setting(group.placement, group.wait),
-        first.key.mechanism,
-        if rest.is_empty() { "" } else { ":" },
-    );
+    let mut after = format!(" ({ends})");
     let ties: Vec<_> = rest
         .iter()
         .filter(|(_, it)| overlap(figure, it))
@@ -108,21 +113,23 @@ fn sentence(group: &Group<'_>, size: usize, measure: &Measure) -> Option<String>
         .collect();
     if let Some((last, others)) = ties.split_last() {
         let others = others.join(", ");
-        let names = if others.is_empty() {
-            last.clone()
-        } else {
-            format!("{others} and {last}")
-        };
-        text.push_str(&format!("; {names} cannot be told from it"));
+        let names = if others.is_empty() { last.clone() } else { format!("{others} and {last}") };
+        after.push_str(&format!("; {names} cannot be told from it"));
     } else if let Some((cell, it)) = rest.first() {
-        text.push_str(&format!(
+        after.push_str(&format!(
             "; next is {} with {}",
             cell.key.mechanism,
             (measure.unit)(it.value)
         ));
     }
-    text.push('.');
-    Some(text)
+    after.push('.');
+    Some(Answer {
+        before: format!("At {} {}, ", units::size(size), setting(group.placement, group.wait)),
+        name: first.key.mechanism.clone(),
+        verb: format!(" {verb}{} ", if rest.is_empty() { "" } else { ":" }),
+        value,
+        after,
+    })
 }
 
 fn overlap(a: &Interval, b: &Interval) -> bool {
@@ -137,7 +144,8 @@ mod tests {
 
     #[test]
     fn the_best_is_named_with_its_interval_and_its_equals() {
-        let sentences = sentences(&example::results());
+        let sentences: Vec<_> =
+            answers(&example::results()).iter().map(Answer::to_string).collect();
         assert_eq!(
             sentences[0],
             "At 64 B on the same CPU, blocking, pipe has the lowest median round trip: 5.10 µs \
@@ -148,13 +156,9 @@ mod tests {
 
     #[test]
     fn placements_are_never_ranked_against_each_other() {
-        for sentence in sentences(&example::results()) {
+        for sentence in answers(&example::results()).iter().map(Answer::to_string) {
             let places = ["on the same CPU", "across CPUs", "unpinned"];
-            assert_eq!(
-                places.iter().filter(|it| sentence.contains(**it)).count(),
-                1,
-                "{sentence}"
-            );
+            assert_eq!(places.iter().filter(|it| sentence.contains(**it)).count(), 1, "{sentence}");
         }
     }
 }

@@ -11,25 +11,17 @@ use super::{
 /// The file.
 pub(super) fn render(results: &Results) -> String {
     let mut out = String::from("# Inter-process communication, measured\n\n");
-    for sentence in headline::sentences(results) {
-        let _ = writeln!(out, "- {sentence}");
+    for answer in headline::answers(results) {
+        let _ = writeln!(out, "- {answer}");
     }
     if !results.config.complete {
         out.push_str("\n**The run was stopped before its end: this report is partial.**\n");
     }
-    list(
-        &mut out,
-        "Warnings",
-        results.host.warnings.iter().map(|it| escape(it)),
-    );
+    list(&mut out, "Warnings", results.host.warnings.iter().map(|it| escape(it)));
     for group in groups(results) {
         let trips = group.topology == Topology::PingPong;
-        let _ = writeln!(
-            out,
-            "\n## {}, {}\n",
-            group.topology,
-            setting(group.placement, group.wait)
-        );
+        let _ =
+            writeln!(out, "\n## {}, {}\n", group.topology, setting(group.placement, group.wait));
         let columns: &[&str] = if trips {
             &[
                 "mechanism",
@@ -44,16 +36,7 @@ pub(super) fn render(results: &Results) -> String {
                 "×floor",
             ]
         } else {
-            &[
-                "mechanism",
-                "size",
-                "msgs/s",
-                "bytes/s",
-                "CPU/msg",
-                "ctx/msg",
-                "×raw",
-                "×floor",
-            ]
+            &["mechanism", "size", "msgs/s", "bytes/s", "CPU/msg", "ctx/msg", "×raw", "×floor"]
         };
         let _ = writeln!(out, "| {} |", columns.join(" | "));
         let _ = writeln!(out, "|---|{}", "--:|".repeat(columns.len() - 1));
@@ -83,29 +66,20 @@ pub(super) fn render(results: &Results) -> String {
     list(
         &mut out,
         "Floors",
-        floors
-            .iter()
-            .map(|(name, value)| format!("{name}: {}", escape(value))),
+        floors.iter().map(|(name, value)| format!("{name}: {}", escape(value))),
     );
     let reasons = without_figures(results);
     list(
         &mut out,
         "Not measured",
         reasons.iter().map(|(status, reason, cells)| {
-            format!(
-                "{}: {}: {}",
-                status_word(*status),
-                escape(reason),
-                cells.join(", ")
-            )
+            format!("{}: {}: {}", status_word(*status), escape(reason), cells.join(", "))
         }),
     );
     list(
         &mut out,
         "Host and run",
-        environment(results)
-            .into_iter()
-            .map(|(name, value)| format!("{name}: {}", escape(&value))),
+        environment(results).into_iter().map(|(name, value)| format!("{name}: {}", escape(&value))),
     );
     out
 }
@@ -135,11 +109,7 @@ fn escape(text: &str) -> String {
 /// The machine, the build and the run, a line for each fact that is known.
 pub(crate) fn environment(results: &Results) -> Vec<(String, String)> {
     let (host, build, config) = (&results.host, &results.build, &results.config);
-    let dirty = if build.dirty == Some(true) {
-        ", with changes not committed"
-    } else {
-        ""
-    };
+    let dirty = if build.dirty == Some(true) { ", with changes not committed" } else { "" };
     let pinned: Vec<_> = config.pinned_cpus.iter().map(usize::to_string).collect();
     let known = [
         ("CPU", host.cpu.clone()),
@@ -149,31 +119,20 @@ pub(crate) fn environment(results: &Results) -> Vec<(String, String)> {
         ("clock source", host.clocksource.clone()),
         ("governor", host.governor.clone()),
         ("load at the start", host.load_1m.map(|it| it.to_string())),
-        (
-            "memory",
-            host.memory_bytes.map(|it| format!("{} MiB", it >> 20)),
-        ),
-        (
-            "commit",
-            build.commit.as_ref().map(|it| format!("{it}{dirty}")),
-        ),
+        ("memory", host.memory_bytes.map(|it| format!("{} MiB", it >> 20))),
+        ("commit", build.commit.as_ref().map(|it| format!("{it}{dirty}"))),
         ("compiler", build.rustc.clone()),
         ("profile", Some(build.profile.clone())),
         ("command", Some(format!("cargo xtask {}", config.command))),
         ("started", Some(config.started.clone())),
         ("took", Some(format!("{:.1} s", config.seconds))),
         ("rounds", Some(config.rounds.to_string())),
-        (
-            "time for each variant and round",
-            Some(format!("{} ms", config.budget_ms)),
-        ),
+        ("time for each variant and round", Some(format!("{} ms", config.budget_ms))),
         ("seed", Some(config.seed.to_string())),
         ("CPUs of the two processes", Some(pinned.join(", "))),
     ];
-    let mut lines: Vec<_> = known
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-        .collect();
+    let mut lines: Vec<_> =
+        known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
     lines.extend(host.limits.clone());
     lines.extend(host.mitigations.clone());
     lines
@@ -187,10 +146,7 @@ mod tests {
     #[test]
     fn every_group_has_its_table() {
         let text = render(&example::results());
-        assert!(
-            text.contains("## ping-pong, on the same CPU, blocking"),
-            "{text}"
-        );
+        assert!(text.contains("## ping-pong, on the same CPU, blocking"), "{text}");
         assert!(text.contains("## stream, across CPUs, spinning"));
         assert!(text.contains("two spinners on one CPU"));
     }

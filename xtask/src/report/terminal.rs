@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use comfy_table::{Cell as Field, CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{Cell as Field, CellAlignment, ContentArrangement, LineStyle, Table, presets};
 use ipc_bench_schema::results::Cell;
 use ipc_bench_schema::{Results, Topology};
 
@@ -21,28 +21,18 @@ pub(crate) fn print(text: &str) {
 pub(crate) fn render(results: &Results) -> String {
     let mut out = String::new();
     for group in groups(results) {
-        let _ = writeln!(
-            out,
-            "{}, {}",
-            group.topology,
-            setting(group.placement, group.wait)
-        );
+        let _ = writeln!(out, "{}, {}", group.topology, setting(group.placement, group.wait));
         let _ = writeln!(out, "{}\n", table(&group));
     }
-    for sentence in headline::sentences(results) {
-        let _ = writeln!(out, "{sentence}");
+    for answer in headline::answers(results) {
+        let _ = writeln!(out, "{answer}");
     }
     let reasons = without_figures(results);
     if !reasons.is_empty() {
         out.push_str("\nNot measured:\n");
     }
     for (status, reason, cells) in reasons {
-        let shown = cells
-            .iter()
-            .take(3)
-            .map(String::as_str)
-            .collect::<Vec<_>>()
-            .join(", ");
+        let shown = cells.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
         let more = match cells.len().saturating_sub(3) {
             0 => String::new(),
             more => format!(" and {more} more"),
@@ -62,7 +52,8 @@ pub(crate) fn render(results: &Results) -> String {
 fn table(group: &Group<'_>) -> Table {
     let trips = group.topology == Topology::PingPong;
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    let rule = LineStyle::none().fill('─').junction('─');
+    table.load_style(presets::NOTHING.header_separator(rule));
     // A pipe or a file has no width to fit.
     table.set_content_arrangement(ContentArrangement::Dynamic);
     let mut header = vec!["mechanism", "size"];
@@ -89,10 +80,7 @@ fn row(cell: &Cell, trips: bool) -> Vec<Field> {
     let mut row = vec![cell.key.mechanism.clone(), units::size(cell.key.size)];
     if trips {
         row.push(with_interval(cell.rtt_p50_interval, units::time));
-        row.push(show(
-            cell.rtt_ns.as_ref().and_then(|it| it.p99),
-            units::time,
-        ));
+        row.push(show(cell.rtt_ns.as_ref().and_then(|it| it.p99), units::time));
         row.push(show(cell.msgs_per_s, units::per_s));
     } else {
         row.push(with_interval(cell.msgs_per_s_interval, units::per_s));
@@ -120,10 +108,7 @@ mod tests {
             "cheapest system call: 60.0 ns",
             "warning: ",
         ] {
-            assert!(
-                text.contains(part),
-                "{part} in\n{text}"
-            );
+            assert!(text.contains(part), "{part} in\n{text}");
         }
     }
 }

@@ -7,9 +7,7 @@ pub(crate) fn time(ns: f64) -> String {
 
 /// A number of things a second, as `195 k` or `1.20 M`.
 pub(crate) fn per_s(rate: f64) -> String {
-    scaled(rate, 1000.0, &["", "k", "M", "G"])
-        .trim_end()
-        .to_owned()
+    scaled(rate, 1000.0, &["", "k", "M", "G"]).trim_end().to_owned()
 }
 
 /// Bytes a second in powers of ten, as memory and network vendors count.
@@ -19,20 +17,12 @@ pub(crate) fn bytes_per_s(rate: f64) -> String {
 
 /// A ratio, as `1.02` or `35.1`.
 pub(crate) fn ratio(ratio: f64) -> String {
-    if ratio < 10.0 {
-        format!("{ratio:.2}")
-    } else {
-        digits(ratio)
-    }
+    if ratio < 10.0 { format!("{ratio:.2}") } else { digits(ratio) }
 }
 
 /// A count that need not be whole, as `2.00`.
 pub(crate) fn count(count: f64) -> String {
-    if count == 0.0 {
-        "0".to_owned()
-    } else {
-        digits(count)
-    }
+    if count == 0.0 { "0".to_owned() } else { digits(count) }
 }
 
 /// A message size: exact, in binary units where it is a multiple of one.
@@ -76,21 +66,13 @@ mod tests {
         let shown = times.map(time);
         assert_eq!(
             shown,
-            [
-                "0.50 ns", "63.0 ns", "5.13 µs", "10.0 µs", "1.00 ms", "1.20 ms", "3.46 s"
-            ]
+            ["0.50 ns", "63.0 ns", "5.13 µs", "10.0 µs", "1.00 ms", "1.20 ms", "3.46 s"]
         );
         assert_eq!(per_s(195_000.0), "195 k");
         assert_eq!(per_s(12.0), "12.0");
         assert_eq!(bytes_per_s(12.46e9), "12.5 GB/s");
-        assert_eq!(
-            (ratio(1.018), ratio(35.123)),
-            ("1.02".to_owned(), "35.1".to_owned())
-        );
-        assert_eq!(
-            (count(0.0), count(2.0)),
-            ("0".to_owned(), "2.00".to_owned())
-        );
+        assert_eq!((ratio(1.018), ratio(35.123)), ("1.02".to_owned(), "35.1".to_owned()));
+        assert_eq!((count(0.0), count(2.0)), ("0".to_owned(), "2.00".to_owned()));
     }
 
     #[test]
@@ -98,9 +80,7 @@ mod tests {
         let sizes = [1, 8, 1000, 1024, 1025, 65536, 1 << 20, (1 << 20) + 1024].map(size);
         assert_eq!(
             sizes,
-            [
-                "1 B", "8 B", "1000 B", "1 KiB", "1025 B", "64 KiB", "1 MiB", "1025 KiB"
-            ]
+            ["1 B", "8 B", "1000 B", "1 KiB", "1025 B", "64 KiB", "1 MiB", "1025 KiB"]
         );
     }
 }
