@@ -50,20 +50,20 @@
       + " Each panel has its own scale: compare within it." + rawNote;
     by("l-sweep").textContent = trips ? "Median round trip by message size in bytes; both axes are logarithmic."
       : "Payload a second by message size in bytes; both axes are logarithmic.";
-    by("l-curve").textContent = `How round trips of ${size} are spread, as far as ten samples lie beyond. A curve that bends up late has a long tail.`;
+    by("l-curve").textContent = `How round trips of ${size} are spread, as far as ten samples lie beyond. The further left a curve bends up, the more of them are slow.`;
     by("l-cost").textContent = `Round trips of ${size}: to the left is a shorter tail, lower is cheaper.`;
     by("s-curve").hidden = by("s-cost").hidden = !trips;
     panels("c-rank", atSize, (list, width) => drawRank(list, width, state.t));
     panels("c-sweep", shown.filter((c) => c.v !== "raw"), (list, width) => drawSweep(list, width, state.t));
     if (trips) {
-      panels("c-curve", atSize, drawCurve);
-      panels("c-cost", atSize, drawCost);
+      panels("c-curve", atSize, drawCurve, "Too few round trips were measured to show how they are spread.");
+      panels("c-cost", atSize, drawCost, "A p99 takes a thousand round trips: fewer were measured.");
     }
-    panels("c-heat", shown, drawHeat);
+    panels("c-heat", shown, drawHeat, "No floor was measured that applies here.");
     filterTable();
   };
   // One panel for each placement and way to wait: what is in different panels is not compared.
-  const panels = (id, list, drawOne) => {
+  const panels = (id, list, drawOne, none) => {
     const box = by(id);
     box.replaceChildren();
     for (const p of placements) for (const w of waits) {
@@ -76,7 +76,7 @@
     // Widths are known once all panels are in the grid.
     for (const panel of [...box.children]) {
       const chart = panel.make();
-      if (chart) panel.append(chart); else panel.remove();
+      panel.append(chart || html("p", { class: "empty" }, none));
     }
     if (!box.children.length) box.append(html("p", { class: "empty" }, "Nothing was measured with these filters."));
   };

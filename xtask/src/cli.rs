@@ -95,14 +95,14 @@ pub(crate) struct ListOptions {
 fn parse_size(word: &str) -> Result<usize, String> {
     let word = word.trim();
     let digits = word.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let count: usize =
+        digits.parse().map_err(|_| "not a size: give bytes, such as 64 or 4KiB".to_owned())?;
     let unit = match word[digits.len()..].trim().to_ascii_lowercase().as_str() {
         "" | "b" => 1,
         "k" | "kib" => 1024,
         "m" | "mib" => 1024 * 1024,
         other => return Err(format!("unknown unit {other:?}: use B, KiB or MiB")),
     };
-    let count: usize =
-        digits.parse().map_err(|_| "not a size: give bytes, such as 64 or 4KiB".to_owned())?;
     let size = count.checked_mul(unit).ok_or("that many bytes do not fit in memory")?;
     if size == 0 {
         return Err("a message of 0 bytes carries nothing to verify: give 1 or more".to_owned());

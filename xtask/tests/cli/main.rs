@@ -1,0 +1,5 @@
+//! The real `xtask`, from its command line to its files, with a peer that is a shell script.
+
+mod bench;
+mod harness;
+mod usage;
