@@ -1,0 +1,210 @@
+//! One end of a pipe: reading and writing with every [`Wait`].
+
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ipc_core::{Error, Result, Wait};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::{Errno, ReadWriteFlags};
+
+use crate::kind::os;
+use crate::sys;
+
+/// `RWF_NOSIGNAL` (Linux 6.18): a write to a closed pipe fails without `SIGPIPE`.
+const NOSIGNAL: ReadWriteFlags = ReadWriteFlags::from_bits_retain(0x100);
+
+/// The offset that stands for "where the file is", as a pipe needs it.
+const HERE: u64 = u64::MAX;
+
+/// One end of a pipe.
+///
+/// Invariant: `fd` is a pipe or FIFO that is open for what the wrapping type does.
+#[derive(Debug)]
+pub(crate) struct End {
+    fd: OwnedFd,
+    /// The same pipe with `O_NONBLOCK`, in an open file description that nobody shares: for kernels
+    /// that refuse `RWF_NOWAIT`.
+    twin: OnceLock<OwnedFd>,
+    /// The kernel refuses `RWF_NOWAIT` on this pipe.
+    no_nowait: AtomicBool,
+    /// The kernel refuses `RWF_NOSIGNAL`.
+    no_nosignal: AtomicBool,
+    /// A write to a closed pipe would raise a `SIGPIPE` that is not ignored.
+    mind_sigpipe: bool,
+}
+
+impl End {
+    /// Trusts that `fd` is a pipe.
+    pub(crate) fn new(fd: OwnedFd) -> Self {
+        Self {
+            fd,
+            twin: OnceLock::new(),
+            no_nowait: AtomicBool::new(false),
+            no_nosignal: AtomicBool::new(false),
+            mind_sigpipe: !sys::sigpipe_is_ignored(),
+        }
+    }
+
+    /// The descriptor, without what belongs to this end.
+    pub(crate) fn into_fd(self) -> OwnedFd {
+        self.fd
+    }
+
+    /// Reads once: `read`, `readv` or `preadv2`.
+    pub(crate) fn read(&self, bufs: &mut [IoSliceMut<'_>], wait: Wait) -> Result<usize> {
+        if wait == Wait::Forever {
+            let blocking = || match &mut *bufs {
+                [buf] => rustix::io::read(&self.fd, &mut **buf),
+                bufs => rustix::io::readv(&self.fd, bufs),
+            };
+            return self.block(blocking, PollFlags::IN, "read");
+        }
+        let now = || self.read_now(bufs);
+        wait_for("read", wait, now, || wait_ready("read", self.as_fd(), PollFlags::IN, wait))
+    }
+
+    /// Writes once: `write`, `writev` or `pwritev2`.
+    pub(crate) fn write(&self, bufs: &[IoSlice<'_>], wait: Wait) -> Result<usize> {
+        if wait == Wait::Forever {
+            return self.block(|| self.write_blocking(bufs), PollFlags::OUT, "write");
+        }
+        let now = || self.write_now(bufs);
+        wait_for("write", wait, now, || wait_ready("write", self.as_fd(), PollFlags::OUT, wait))
+    }
+
+    /// Runs an operation that may raise `SIGPIPE`, with that signal held off where it matters.
+    pub(crate) fn mind_sigpipe<T>(
+        &self,
+        write: impl FnOnce() -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        if self.mind_sigpipe { sys::without_sigpipe(write) } else { write() }
+    }
+
+    /// Makes one blocking call, again after a signal, and also on a descriptor that somebody has set
+    /// to `O_NONBLOCK`.
+    fn block(
+        &self,
+        mut call: impl FnMut() -> Result<usize, Errno>,
+        ready: PollFlags,
+        op: &'static str,
+    ) -> Result<usize> {
+        loop {
+            match call() {
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => wait_ready(op, self.as_fd(), ready, Wait::Forever)?,
+                result => return result.map_err(os(op)),
+            }
+        }
+    }
+
+    fn read_now(&self, bufs: &mut [IoSliceMut<'_>]) -> Result<usize, Errno> {
+        if !self.no_nowait.load(Ordering::Relaxed) {
+            match rustix::io::preadv2(&self.fd, bufs, HERE, ReadWriteFlags::NOWAIT) {
+                Err(Errno::OPNOTSUPP) => self.no_nowait.store(true, Ordering::Relaxed),
+                result => return result,
+            }
+        }
+        rustix::io::readv(self.twin(OFlags::RDONLY)?, bufs)
+    }
+
+    fn write_blocking(&self, bufs: &[IoSlice<'_>]) -> Result<usize, Errno> {
+        if self.mind_sigpipe && !self.no_nosignal.load(Ordering::Relaxed) {
+            match rustix::io::pwritev2(&self.fd, bufs, HERE, NOSIGNAL) {
+                Err(Errno::OPNOTSUPP) => self.no_nosignal.store(true, Ordering::Relaxed),
+                result => return result,
+            }
+        }
+        self.mind_sigpipe(|| match bufs {
+            [buf] => rustix::io::write(&self.fd, buf),
+            bufs => rustix::io::writev(&self.fd, bufs),
+        })
+    }
+
+    fn write_now(&self, bufs: &[IoSlice<'_>]) -> Result<usize, Errno> {
+        while !self.no_nowait.load(Ordering::Relaxed) {
+            let nosignal = self.mind_sigpipe && !self.no_nosignal.load(Ordering::Relaxed);
+            let result = if nosignal {
+                rustix::io::pwritev2(&self.fd, bufs, HERE, ReadWriteFlags::NOWAIT | NOSIGNAL)
+            } else {
+                self.mind_sigpipe(|| {
+                    rustix::io::pwritev2(&self.fd, bufs, HERE, ReadWriteFlags::NOWAIT)
+                })
+            };
+            // The errno does not say which flag was refused: give up one after the other.
+            match result {
+                Err(Errno::OPNOTSUPP) if nosignal => {
+                    self.no_nosignal.store(true, Ordering::Relaxed)
+                }
+                Err(Errno::OPNOTSUPP) => self.no_nowait.store(true, Ordering::Relaxed),
+                result => return result,
+            }
+        }
+        let twin = match self.twin(OFlags::WRONLY) {
+            // A non-blocking open for writing needs a reader, and there is none.
+            Err(Errno::NXIO) => return Err(Errno::PIPE),
+            twin => twin?,
+        };
+        self.mind_sigpipe(|| rustix::io::writev(twin, bufs))
+    }
+
+    /// The same pipe, opened once more without blocking.
+    fn twin(&self, access: OFlags) -> Result<&OwnedFd, Errno> {
+        if let Some(twin) = self.twin.get() {
+            return Ok(twin);
+        }
+        let twin = reopen(self.as_fd(), access | OFlags::NONBLOCK)?;
+        Ok(self.twin.get_or_init(|| twin))
+    }
+}
+
+impl AsFd for End {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Opens what `fd` refers to once more, with an open file description of its own.
+pub(crate) fn reopen(fd: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    rustix::fs::open(path, flags | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty())
+}
+
+/// Tries a non-blocking call again and again, with a wait in between, until `wait` is exhausted.
+pub(crate) fn wait_for(
+    op: &'static str,
+    wait: Wait,
+    mut now: impl FnMut() -> Result<usize, Errno>,
+    mut until_ready: impl FnMut() -> Result<()>,
+) -> Result<usize> {
+    loop {
+        match now() {
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) if wait == Wait::Never => {
+                return Err(os(op)(Errno::AGAIN));
+            }
+            Err(Errno::AGAIN) => until_ready()?,
+            result => return result.map_err(os(op)),
+        }
+    }
+}
+
+/// Waits until a descriptor is ready, has hung up, or is in error: `ppoll`.
+pub(crate) fn wait_ready(
+    op: &'static str,
+    fd: BorrowedFd<'_>,
+    ready: PollFlags,
+    wait: Wait,
+) -> Result<()> {
+    loop {
+        let timeout = wait.remaining().and_then(|left| Timespec::try_from(left).ok());
+        match rustix::event::poll(&mut [PollFd::from_borrowed_fd(fd, ready)], timeout.as_ref()) {
+            Ok(0) => return Err(Error::new(wait.exhausted(), op)),
+            Ok(_) => return Ok(()),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(os("poll")(errno)),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Opening a FIFO for one direction, with a deadline.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use ipc_core::{ErrorKind, Result, Wait};
+use rustix::event::PollFlags;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, SpliceFlags};
+
+use crate::end::{reopen, wait_ready};
+use crate::fifo::{no_peer, open_error};
+use crate::kind::os;
+
+/// The shortest and the longest time between two looks for a peer that makes no sound.
+const NAPS: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(2));
+
+/// Opens `node` for reading and waits for a writer.
+pub(crate) fn reader(node: BorrowedFd<'_>, wait: Wait) -> Result<OwnedFd> {
+    if wait == Wait::Forever {
+        return open_blocking(node, OFlags::RDONLY);
+    }
+    let fd = reopen(node, OFlags::RDONLY | OFlags::NONBLOCK).map_err(open_error)?;
+    let scratch = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(os("pipe2"))?;
+    let mut nap = NAPS.0;
+    // `poll` sees a writer that writes or leaves, `tee` also one that does nothing.
+    while !has_writer(&fd, &scratch.1)? {
+        let left = wait.remaining().unwrap_or(Duration::MAX);
+        if left.is_zero() {
+            return Err(no_peer(wait));
+        }
+        let nap_over = Wait::timeout(nap.min(left));
+        match wait_ready("open FIFO", fd.as_fd(), PollFlags::IN, nap_over) {
+            Ok(()) => break,
+            Err(error) if error.kind() == ErrorKind::TimedOut => {}
+            Err(error) => return Err(error),
+        }
+        nap = NAPS.1.min(nap * 2);
+    }
+    make_blocking(fd)
+}
+
+/// Opens `node` for writing and waits for a reader.
+pub(crate) fn writer(node: BorrowedFd<'_>, wait: Wait) -> Result<OwnedFd> {
+    if wait == Wait::Forever {
+        return open_blocking(node, OFlags::WRONLY);
+    }
+    let mut nap = NAPS.0;
+    loop {
+        match reopen(node, OFlags::WRONLY | OFlags::NONBLOCK) {
+            Ok(fd) => return make_blocking(fd),
+            Err(Errno::NXIO) => {}
+            Err(errno) => return Err(open_error(errno)),
+        }
+        let left = wait.remaining().unwrap_or(Duration::MAX);
+        if left.is_zero() {
+            return Err(no_peer(wait));
+        }
+        // Nothing tells of a reader: one that blocks in `open` is not to be seen from outside, and
+        // helping it by opening the other side would let it go when no writer has come.
+        std::thread::sleep(nap.min(left));
+        nap = NAPS.1.min(nap * 2);
+    }
+}
+
+fn open_blocking(node: BorrowedFd<'_>, access: OFlags) -> Result<OwnedFd> {
+    loop {
+        match reopen(node, access) {
+            Err(Errno::INTR) => {}
+            result => return result.map_err(open_error),
+        }
+    }
+}
+
+/// Whether a FIFO that is open for reading has a writer, or has data of one that has gone.
+///
+/// `tee` copies the data if there is some and consumes none; it says 0 if there is no writer.
+fn has_writer(fifo: &OwnedFd, scratch: &OwnedFd) -> Result<bool> {
+    match rustix::pipe::tee(fifo, scratch, 1, SpliceFlags::NONBLOCK) {
+        Ok(n) => Ok(n > 0),
+        Err(Errno::AGAIN) => Ok(true),
+        Err(errno) => Err(os("tee")(errno)),
+    }
+}
+
+/// Switches `O_NONBLOCK` off again: nobody shares this open file description yet.
+fn make_blocking(fd: OwnedFd) -> Result<OwnedFd> {
+    let flags = rustix::fs::fcntl_getfl(&fd).map_err(os("fcntl F_GETFL"))?;
+    rustix::fs::fcntl_setfl(&fd, flags - OFlags::NONBLOCK).map_err(os("fcntl F_SETFL"))?;
+    Ok(fd)
+}

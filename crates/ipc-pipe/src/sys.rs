@@ -1,0 +1,107 @@
+//! The system calls that Rust cannot check, and nothing else.
+#![expect(unsafe_code, reason = "every block of the crate that the compiler cannot check is here")]
+
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::ptr;
+
+use rustix::io::{Errno, FdFlags};
+use rustix::pipe::{IoSliceRaw, SpliceFlags};
+
+/// Lets the child of `command` inherit `fd` under the number it has here.
+///
+/// `command` keeps `fd` open until it is dropped. Close-on-exec goes off in the child alone.
+pub(crate) fn inherit(command: &mut Command, fd: OwnedFd) {
+    // SAFETY: the closure runs between fork and exec, where only async-signal-safe calls are
+    // allowed. It makes one system call, `fcntl`, on a descriptor that it owns, and does not
+    // allocate: `Errno` is a number.
+    unsafe {
+        command.pre_exec(move || {
+            rustix::io::fcntl_setfd(&fd, FdFlags::empty())?;
+            Ok(())
+        });
+    }
+}
+
+/// A descriptor that this process has inherited under a known number, to be looked at.
+pub(crate) fn look_at(fd: RawFd) -> BorrowedFd<'static> {
+    // SAFETY: the number is not -1, which the caller's parser of tickets guarantees. The kernel
+    // checks whether it is open at each use, and the caller only uses it for such checks before it
+    // knows.
+    unsafe { BorrowedFd::borrow_raw(fd) }
+}
+
+/// Takes possession of an inherited descriptor.
+pub(crate) fn take(fd: RawFd) -> OwnedFd {
+    // SAFETY: `handoff::adopt` has seen that the descriptor is open, is the file that the parent
+    // gave, and is not close-on-exec. Everything that this process opens itself is close-on-exec, and
+    // `adopt` switches it on under a lock, so that nobody else owns this number.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// Whether a write to a closed pipe sends a signal that does something.
+pub(crate) fn sigpipe_is_ignored() -> bool {
+    let mut now = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: without a new action the call only writes the present one to `now`.
+    let read = unsafe { libc::sigaction(libc::SIGPIPE, ptr::null(), now.as_mut_ptr()) };
+    // SAFETY: the call has filled `now` if it returned 0.
+    read == 0 && unsafe { now.assume_init() }.sa_sigaction == libc::SIG_IGN
+}
+
+/// Runs a write with `SIGPIPE` blocked in this thread, and swallows the signal that it caused.
+///
+/// A `SIGPIPE` that was pending before stays pending.
+pub(crate) fn without_sigpipe<T>(write: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+    let sigpipe = sigpipe_set();
+    let was_pending = is_pending();
+    let mut old = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: both point to signal sets; the call fills `old`. It changes this thread's mask alone.
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const sigpipe, old.as_mut_ptr()) };
+
+    let result = write();
+
+    if matches!(result, Err(Errno::PIPE)) && !was_pending {
+        let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the set and the timeout are valid for the call, and it stores no details. The
+        // signal is directed at this thread and pending, so that the call takes it and returns.
+        unsafe { libc::sigtimedwait(&raw const sigpipe, ptr::null_mut(), &raw const now) };
+    }
+    // SAFETY: the first call has filled `old`, and a null pointer asks for nothing back.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, old.as_ptr(), ptr::null_mut()) };
+    result
+}
+
+/// The set that holds `SIGPIPE` alone.
+fn sigpipe_set() -> libc::sigset_t {
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the call fills the set.
+    unsafe { libc::sigemptyset(set.as_mut_ptr()) };
+    // SAFETY: the set was filled by the call before, and the signal's number is valid.
+    unsafe { libc::sigaddset(set.as_mut_ptr(), libc::SIGPIPE) };
+    // SAFETY: it was filled.
+    unsafe { set.assume_init() }
+}
+
+/// Whether a `SIGPIPE` is pending for this thread or process.
+fn is_pending() -> bool {
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the call fills the set.
+    let filled = unsafe { libc::sigpending(set.as_mut_ptr()) } == 0;
+    // SAFETY: the call has filled the set if it returned 0, and the signal's number is valid.
+    filled && unsafe { libc::sigismember(set.as_ptr(), libc::SIGPIPE) } == 1
+}
+
+/// Puts references to the pages of `bytes` into a pipe.
+pub(crate) fn vmsplice(
+    pipe: impl AsFd,
+    bytes: &'static [u8],
+    flags: SpliceFlags,
+) -> Result<usize, Errno> {
+    let bufs = [IoSliceRaw::from_slice(bytes)];
+    // SAFETY: the caller has the writing end, so that the kernel only reads the bytes. They are
+    // never changed and never freed, so that whoever reads the pipe, whenever, sees these bytes. The
+    // pages are not gifted.
+    unsafe { rustix::pipe::vmsplice(pipe, &bufs, flags) }
+}
