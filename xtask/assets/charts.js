@@ -166,7 +166,8 @@ const drawHeat = (cells) => {
     const c = shown.find((it) => it.m === m && it.s === s);
     if (!c) return html("td", {}, "–");
     const heat = Math.round(Math.max(0, Math.min(1, Math.log(c.floor.value) / Math.log(50))) * 100);
-    const paint = `background:color-mix(in oklab, var(--heat-hi) ${heat}%, var(--heat-lo));color:var(${heat > 52 ? "--heat-ink-hi" : "--heat-ink"})`;
+    const ink = heat < 42 ? "--heat-ink" : heat < 62 ? "--heat-ink-mid" : "--heat-ink-hi";
+    const paint = `background:color-mix(in oklab, var(--heat-hi) ${heat}%, var(--heat-lo));color:var(${ink})`;
     return html("td", { style: paint, title: `${fmtRatio(c.floor.lo)}–${fmtRatio(c.floor.hi)} × ${c.floorIs}` }, fmtRatio(c.floor.value));
   })));
   return html("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Times the floor" },
