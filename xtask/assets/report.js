@@ -7,11 +7,25 @@
   const by = (id) => document.getElementById(id);
   const distinct = (of) => [...new Set(cells.map(of))];
   const mechanisms = distinct((c) => c.m);
-  cells.forEach((c) => { c.index = mechanisms.indexOf(c.m); });
-  const topologies = distinct((c) => c.t), sizes = distinct((c) => c.s).sort((a, b) => a - b);
-  const placements = distinct((c) => c.p), waits = distinct((c) => c.w);
-  const near = sizes.reduce((a, b) => (Math.abs(Math.log(b / 64)) < Math.abs(Math.log(a / 64)) ? b : a));
-  const usual = { t: topologies[0], s: near, p: "all", w: "all", m: mechanisms, raw: false, one: false };
+  cells.forEach((c) => {
+    c.index = mechanisms.indexOf(c.m);
+  });
+  const topologies = distinct((c) => c.t),
+    sizes = distinct((c) => c.s).sort((a, b) => a - b);
+  const placements = distinct((c) => c.p),
+    waits = distinct((c) => c.w);
+  const near = sizes.reduce((a, b) =>
+    Math.abs(Math.log(b / 64)) < Math.abs(Math.log(a / 64)) ? b : a,
+  );
+  const usual = {
+    t: topologies[0],
+    s: near,
+    p: "all",
+    w: "all",
+    m: mechanisms,
+    raw: false,
+    one: false,
+  };
   const state = { ...usual };
   const rows = [...document.querySelectorAll("#all tbody tr")];
   const PLACE = { "same-cpu": "Same CPU", "cross-cpu": "Across CPUs", unpinned: "Unpinned" };
@@ -24,7 +38,9 @@
     state.p = pick("p", placements);
     state.w = pick("w", waits);
     state.s = sizes.includes(Number(given.get("s"))) ? Number(given.get("s")) : usual.s;
-    state.m = given.has("m") ? mechanisms.filter((m) => given.get("m").split(",").includes(m)) : mechanisms;
+    state.m = given.has("m")
+      ? mechanisms.filter((m) => given.get("m").split(",").includes(m))
+      : mechanisms;
     state.raw = given.get("raw") === "1";
     state.one = given.get("one") === "1";
   };
@@ -39,25 +55,51 @@
   };
 
   const draw = () => {
-    const shown = cells.filter((c) => c.t === state.t && state.m.includes(c.m)
-      && (state.p === "all" || c.p === state.p) && (state.w === "all" || c.w === state.w));
+    const shown = cells.filter(
+      (c) =>
+        c.t === state.t &&
+        state.m.includes(c.m) &&
+        (state.p === "all" || c.p === state.p) &&
+        (state.w === "all" || c.w === state.w),
+    );
     const atSize = shown.filter((c) => c.s === state.s && (state.raw || c.v !== "raw"));
-    const trips = state.t === "ping-pong", size = fmtSize(state.s);
+    const trips = state.t === "ping-pong",
+      size = fmtSize(state.s);
     const rawNote = state.raw ? " Hollow marks are the same system calls in a bare loop." : "";
-    by("l-rank").textContent = (trips
-      ? `Median round trip of ${size} messages with its 95 % interval; log axis, faster on top.`
-      : `Messages of ${size} a second with the 95 % interval; log axis, more on top.`)
-      + " Each panel has its own scale: compare within it." + rawNote;
-    by("l-sweep").textContent = trips ? "Median round trip by message size in bytes; both axes are logarithmic."
+    by("l-rank").textContent =
+      (trips
+        ? `Median round trip of ${size} messages with its 95 % interval; log axis, faster on top.`
+        : `Messages of ${size} a second with the 95 % interval; log axis, more on top.`) +
+      " Each panel has its own scale: compare within it." +
+      rawNote;
+    by("l-sweep").textContent = trips
+      ? "Median round trip by message size in bytes; both axes are logarithmic."
       : "Payload a second by message size in bytes; both axes are logarithmic.";
-    by("l-curve").textContent = `How round trips of ${size} are spread, as far as ten samples lie beyond. The further left a curve bends up, the more of them are slow.`;
-    by("l-cost").textContent = `Round trips of ${size}: to the left is a shorter tail, lower is cheaper.`;
+    by("l-curve").textContent =
+      `How round trips of ${size} are spread, as far as ten samples lie beyond. ` +
+      "The further left a curve bends up, the more of them are slow.";
+    by("l-cost").textContent =
+      `Round trips of ${size}: to the left is a shorter tail, lower is cheaper.`;
     by("s-curve").hidden = by("s-cost").hidden = !trips;
     panels("c-rank", atSize, (list, width) => drawRank(list, width, state.t));
-    panels("c-sweep", shown.filter((c) => c.v !== "raw"), (list, width) => drawSweep(list, width, state.t));
+    panels(
+      "c-sweep",
+      shown.filter((c) => c.v !== "raw"),
+      (list, width) => drawSweep(list, width, state.t),
+    );
     if (trips) {
-      panels("c-curve", atSize, drawCurve, "Too few round trips were measured to show how they are spread.");
-      panels("c-cost", atSize, drawCost, "A p99 takes a thousand round trips: fewer were measured.");
+      panels(
+        "c-curve",
+        atSize,
+        drawCurve,
+        "Too few round trips were measured to show how they are spread.",
+      );
+      panels(
+        "c-cost",
+        atSize,
+        drawCost,
+        "A p99 takes a thousand round trips: fewer were measured.",
+      );
     }
     panels("c-heat", shown, drawHeat, "No floor was measured that applies here.");
     filterTable();
@@ -66,33 +108,47 @@
   const panels = (id, list, drawOne, none) => {
     const box = by(id);
     box.replaceChildren();
-    for (const p of placements) for (const w of waits) {
-      const some = list.filter((c) => c.p === p && c.w === w);
-      if (!some.length) continue;
-      const panel = html("div", { class: "panel" }, html("h3", {}, `${PLACE[p] || p}, ${WAIT[w] || w}`));
-      box.append(panel);
-      panel.make = () => drawOne(some, Math.max(260, Math.floor(panel.clientWidth - 26)));
-    }
+    for (const p of placements)
+      for (const w of waits) {
+        const some = list.filter((c) => c.p === p && c.w === w);
+        if (!some.length) continue;
+        const panel = html(
+          "div",
+          { class: "panel" },
+          html("h3", {}, `${PLACE[p] || p}, ${WAIT[w] || w}`),
+        );
+        box.append(panel);
+        panel.make = () => drawOne(some, Math.max(260, Math.floor(panel.clientWidth - 26)));
+      }
     // Widths are known once all panels are in the grid.
     for (const panel of [...box.children]) {
       const chart = panel.make();
       panel.append(chart || html("p", { class: "empty" }, none));
     }
-    if (!box.children.length) box.append(html("p", { class: "empty" }, "Nothing was measured with these filters."));
+    if (!box.children.length)
+      box.append(html("p", { class: "empty" }, "Nothing was measured with these filters."));
   };
 
   const filterTable = () => {
     let count = 0;
     for (const row of rows) {
       const d = row.dataset;
-      row.hidden = !(d.t === state.t && state.m.includes(d.m) && (state.p === "all" || d.p === state.p)
-        && (state.w === "all" || d.w === state.w) && (!state.one || Number(d.s) === state.s) && (state.raw || d.v !== "raw"));
+      row.hidden = !(
+        d.t === state.t &&
+        state.m.includes(d.m) &&
+        (state.p === "all" || d.p === state.p) &&
+        (state.w === "all" || d.w === state.w) &&
+        (!state.one || Number(d.s) === state.s) &&
+        (state.raw || d.v !== "raw")
+      );
       count += row.hidden ? 0 : 1;
     }
-    by("l-all").textContent = `${count} of ${rows.length} rows, by the filters above; a click on a title sorts.`;
+    by("l-all").textContent =
+      `${count} of ${rows.length} rows, by the filters above; a click on a title sorts.`;
   };
   const sortable = () => {
-    const body = document.querySelector("#all tbody"), heads = [...document.querySelectorAll("#all thead th")];
+    const body = document.querySelector("#all tbody"),
+      heads = [...document.querySelectorAll("#all thead th")];
     heads.forEach((th, column) => {
       const button = html("button", { type: "button" }, th.textContent);
       th.replaceChildren(button);
@@ -131,12 +187,17 @@
     by("f-raw").addEventListener("change", (e) => set({ raw: e.target.checked }));
     by("f-all").addEventListener("change", (e) => set({ one: !e.target.checked }));
     by("filters").addEventListener("submit", (e) => e.preventDefault());
-    const all = html("button", { type: "button" }, "all"), none = html("button", { type: "button" }, "none");
+    const all = html("button", { type: "button" }, "all"),
+      none = html("button", { type: "button" }, "none");
     all.addEventListener("click", () => set({ m: mechanisms }));
     none.addEventListener("click", () => set({ m: [] }));
     by("f-m").append(all, none);
     mechanisms.forEach((m, index) => {
-      const icon = svg("svg", { viewBox: "-6 -6 12 12", "aria-hidden": "true" }, mark(lookOf(index), 0, 0, 4.5, false));
+      const icon = svg(
+        "svg",
+        { viewBox: "-6 -6 12 12", "aria-hidden": "true" },
+        mark(lookOf(index), 0, 0, 4.5, false),
+      );
       const button = html("button", { type: "button", "data-chip": m }, icon, m);
       button.addEventListener("click", () => {
         set({ m: mechanisms.filter((it) => (it === m) !== state.m.includes(it)) });
@@ -145,24 +206,32 @@
     });
   };
   const show = () => {
-    for (const radio of document.querySelectorAll("#f-t input")) radio.checked = radio.value === state.t;
+    for (const radio of document.querySelectorAll("#f-t input"))
+      radio.checked = radio.value === state.t;
     by("f-s").value = state.s;
     by("f-p").value = state.p;
     by("f-w").value = state.w;
     by("f-raw").checked = state.raw;
     by("f-all").checked = !state.one;
     by("f-count").textContent = `${state.m.length} of ${mechanisms.length}`;
-    for (const chip of document.querySelectorAll("[data-chip]")) chip.setAttribute("aria-pressed", state.m.includes(chip.dataset.chip));
+    for (const chip of document.querySelectorAll("[data-chip]"))
+      chip.setAttribute("aria-pressed", state.m.includes(chip.dataset.chip));
     draw();
   };
-  const set = (change) => { Object.assign(state, change); writeHash(); show(); };
+  const set = (change) => {
+    Object.assign(state, change);
+    writeHash();
+    show();
+  };
 
   // What is pointed at stands out in every chart, and says its figures.
   const point = (target, event) => {
     const it = target && target.closest && target.closest("main [data-m]:not(#all tr)");
     const name = it && it.dataset.m;
-    for (const other of document.querySelectorAll("main .panel [data-m]")) other.classList.toggle("dim", Boolean(name) && other.dataset.m !== name);
-    const tip = by("tip"), text = it && it.dataset.tip;
+    for (const other of document.querySelectorAll("main .panel [data-m]"))
+      other.classList.toggle("dim", Boolean(name) && other.dataset.m !== name);
+    const tip = by("tip"),
+      text = it && it.dataset.tip;
     tip.hidden = !text;
     if (!text) return;
     tip.textContent = text;
@@ -176,9 +245,17 @@
   sortable();
   readHash();
   show();
-  addEventListener("hashchange", () => { readHash(); show(); });
+  addEventListener("hashchange", () => {
+    readHash();
+    show();
+  });
   document.addEventListener("pointermove", (e) => point(e.target, e));
   document.addEventListener("pointerleave", () => point(null));
   let width = innerWidth;
-  addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; draw(); } });
+  addEventListener("resize", () => {
+    if (innerWidth !== width) {
+      width = innerWidth;
+      draw();
+    }
+  });
 })();

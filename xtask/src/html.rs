@@ -12,7 +12,9 @@ use crate::report::{floor_lines, headline, markdown, status_word, without_figure
 
 /// The page, with `{{NAME}}` where something is put in.
 const PAGE: &str = include_str!("../assets/report.html");
-const STYLE: &str = include_str!("../assets/report.css");
+/// The page, then what is in it.
+const STYLES: [&str; 2] =
+    [include_str!("../assets/report.css"), include_str!("../assets/figures.css")];
 /// Drawing, then filters: one script each, in this order.
 const SCRIPTS: [&str; 3] = [
     include_str!("../assets/svg.js"),
@@ -23,7 +25,7 @@ const SCRIPTS: [&str; 3] = [
 /// The file.
 pub(crate) fn render(results: &Results) -> Result<String> {
     Ok(fill(PAGE, |name| match name {
-        "STYLE" => STYLE.to_owned(),
+        "STYLE" => STYLES.join("\n"),
         "SCRIPT" => SCRIPTS.join("\n"),
         "TITLE" => escape(&title(results)),
         "SUBTITLE" => escape(&subtitle(results)),

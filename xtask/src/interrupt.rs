@@ -26,7 +26,7 @@ impl Interrupts {
         let (wake, write) = UnixStream::pair().context("cannot make a socket pair")?;
         wake.set_nonblocking(true)?;
         for number in [SIGINT, SIGTERM] {
-            // The flag is set before the pipe is written: handlers run in the order of registration.
+            // Handlers run in the order of registration: first the flag, then the pipe.
             signal_hook::flag::register_usize(
                 number,
                 Arc::clone(&signal),

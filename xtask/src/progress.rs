@@ -27,7 +27,7 @@ impl Progress {
             false => ProgressDrawTarget::stderr_with_hz(REDRAWS),
         };
         let bar = ProgressBar::with_draw_target(Some(1), target);
-        let template = "{bar:24} {prefix} · {wide_msg}";
+        let template = "{bar:16} {prefix} · {wide_msg}";
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━━─"));
         }
@@ -43,12 +43,13 @@ impl Progress {
         }
     }
 
-    /// A stage begins: `runs` runs in it and those after it, which take about `left`.
+    /// A stage begins: `runs` runs are left in it and in all that come after, which take about
+    /// `left`.
     pub(crate) fn stage(&mut self, name: &str, runs: usize, left: Duration) {
         self.stage = name.to_owned();
         self.bar.set_length(self.bar.position() + runs as u64);
         if self.plain {
-            eprintln!("{name}: {runs} runs to go, about {} left", seconds(left));
+            eprintln!("{name}: about {} left", seconds(left));
         }
     }
 

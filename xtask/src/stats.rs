@@ -185,9 +185,12 @@ mod tests {
         }
 
         #[test]
-        fn quantiles_never_go_down(pairs in prop::collection::vec((1u64..1 << 40, 1u64..5000), 1..50)) {
+        fn quantiles_never_go_down(
+            pairs in prop::collection::vec((1u64..1 << 40, 1u64..5000), 1..50)
+        ) {
             let all = Distribution::of(&pairs).quantiles();
-            let known: Vec<_> = [all.p50, all.p90, all.p99, all.p999, all.max].into_iter().flatten().collect();
+            let all = [all.p50, all.p90, all.p99, all.p999, all.max];
+            let known: Vec<_> = all.into_iter().flatten().collect();
             prop_assert!(known.is_sorted());
         }
 

@@ -149,7 +149,8 @@ pub(crate) fn read(path: &Path) -> Result<Results> {
     match schema.strip_prefix(name).and_then(|it| number(it.strip_prefix('/')?)) {
         None => Err(foreign()),
         found if found > number(version) => Err(Usage::error(format!(
-            "{shown} has schema \"{schema}\", newer than \"{SCHEMA}\": use the xtask of the checkout that wrote it"
+            "{shown} has schema \"{schema}\", newer than \"{SCHEMA}\": use the xtask of \
+             the checkout that wrote it"
         ))),
         _ => serde_json::from_value(value)
             .map_err(|err| Usage::error(format!("{shown} is damaged or incomplete: {err}"))),

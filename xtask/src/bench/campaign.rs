@@ -14,6 +14,7 @@ use crate::interrupt::Interrupts;
 use crate::pace::Pace;
 use crate::peer::Peer;
 use crate::progress::Progress;
+use crate::report::units;
 use crate::store::Run;
 use crate::tally::{Tally, alarms};
 
@@ -84,8 +85,9 @@ impl Campaign<'_> {
     }
 
     fn measure_floors(&mut self) -> Result<()> {
-        self.progress.stage("floors", 1, Duration::from_millis(7 * self.floor_budget_ms));
-        self.progress.next("what the machine itself costs", Duration::ZERO);
+        let left = Duration::from_millis(7 * self.floor_budget_ms);
+        self.progress.stage("floors", 1, left);
+        self.progress.next("what the machine itself costs", left);
         let request = FloorRequest { cpus: self.cpus.pair, budget_ms: self.floor_budget_ms };
         match self.peer.floors(&request, self.interrupts)? {
             Ok(report) => self.floors = floors::record(&report),
@@ -117,7 +119,7 @@ impl Campaign<'_> {
     fn announce(&mut self) {
         let (cells, rounds) = (self.open().len(), self.config.rounds);
         let line = format!(
-            "{cells} cells × {rounds} rounds on CPUs {} and {}, {} ms for each variant: about {} s",
+            "{cells} cells × {rounds} rounds on CPUs {} and {}, {} ms a variant: about {} s",
             self.cpus.pair[0],
             self.cpus.pair[1],
             self.pace.budget_ms,
@@ -132,7 +134,8 @@ impl Campaign<'_> {
         rng.shuffle(&mut order);
         let later = order.len() * (self.config.rounds - round - 1);
         let name = format!("round {} of {}", round + 1, self.config.rounds);
-        self.progress.stage(&name, order.len(), self.pace.left(order.len() + later));
+        let left = order.len() + later;
+        self.progress.stage(&name, left, self.pace.left(left));
         let began = Instant::now();
         for (done, &cell) in order.iter().enumerate() {
             let left = self.pace.left(order.len() - done + later);
@@ -152,7 +155,10 @@ impl Campaign<'_> {
     /// One run: a fresh peer with a fresh directory.
     fn run_cell(&self, cell: usize, round: usize, seed: u64, left: Duration) -> Result<Outcome> {
         let key = &self.tallies[cell].planned.key;
-        self.progress.next(&key.to_string(), left);
+        let size = units::size(key.size);
+        let what =
+            format!("{} {} {size} {} {}", key.mechanism, key.topology, key.placement, key.wait);
+        self.progress.next(&what, left);
         let dir = self.make_scratch(cell, round)?;
         let request = RunRequest {
             key: key.clone(),

@@ -42,7 +42,7 @@ fn the_pace_is_found_where_no_budget_is_given() {
     let output = finish(&mut bench.bench(args));
     assert_eq!(output.status.code(), Some(0));
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("first look: 2 runs to go"), "{said}");
+    assert!(said.contains("first look: about"), "{said}");
     assert!(said.contains("round 1 of 1"), "{said}");
     let results = bench.results();
     let spun = results.cells.iter().find(|it| it.key.wait == WaitMode::Spin).unwrap();

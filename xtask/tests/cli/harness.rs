@@ -110,7 +110,7 @@ impl Bench {
         serde_json::from_slice(&text).unwrap()
     }
 
-    /// Everything that a run must not leave behind: processes, and files in the temporary directory.
+    /// Everything that a run must not leave behind: processes, and temporary files.
     pub(crate) fn assert_nothing_left(&self) {
         let scratch = self.dir.path().join("tmp");
         let left: Vec<_> = fs::read_dir(scratch).unwrap().flatten().collect();
