@@ -12,8 +12,7 @@ const canvas = (width, height, label) =>
   });
 
 const named = (cell, ...kids) => {
-  const what = `${cell.m}${cell.v === "ours" ? "" : ` (${cell.v})`}`;
-  const lines = [`${what}, ${fmtSize(cell.s)}, ${cell.p}, ${cell.w}`];
+    const lines = [`${cell.n}, ${fmtSize(cell.s)}, ${cell.p}, ${cell.w}`];
   if (cell.p50) lines.push(`p50 ${fmtTime(cell.p50.value)} (${range(cell.p50, fmtTime)})`);
   if (cell.p99) lines.push(`p99 ${fmtTime(cell.p99)}`);
   if (cell.rate) lines.push(`${fmtRate(cell.rate.value)} · ${fmtBytes(cell.bytes)}`);
@@ -38,7 +37,7 @@ const drawRank = (cells, width, t) => {
   const row = 24,
     top = 6,
     height = top + row * ours.length + 24;
-  const left = Math.max(...ours.map((c) => widthOf(c.m))) + 12;
+  const left = Math.max(...ours.map((c) => widthOf(c.n))) + 12;
   const right = Math.max(...ours.map((c) => widthOf(figure.fmt(figure.of(c).value)))) + 14;
   const all = cells
     .map(figure.of)
@@ -48,7 +47,7 @@ const drawRank = (cells, width, t) => {
   const chart = canvas(
     width,
     height,
-    `Ranked: ${ours.map((c) => `${c.m} ${figure.fmt(figure.of(c).value)}`).join(", ")}`,
+    `Ranked: ${ours.map((c) => `${c.n} ${figure.fmt(figure.of(c).value)}`).join(", ")}`,
   );
   for (const tick of logTicks(x, Math.max(3, Math.floor((width - left - right) / 55)))) {
     chart.append(
@@ -69,7 +68,7 @@ const drawRank = (cells, width, t) => {
       look = lookOf(c.index);
     const g = named(c);
     g.append(svg("rect", { x: 0, y: y - row / 2, width, height: row, fill: "transparent" }));
-    g.append(svg("text", { x: left - 6, y: y + 4, "text-anchor": "end" }, c.m));
+    g.append(svg("text", { x: left - 6, y: y + 4, "text-anchor": "end" }, c.n));
     if (raw) g.append(mark(look, x(figure.of(raw).value), y + 6, 3, true));
     g.append(
       svg("line", {
@@ -104,7 +103,7 @@ const drawRank = (cells, width, t) => {
 // Lines with their names at the right end.
 const drawLines = (series, width, options) => {
   const { xOf, xTicks, yTick, label } = options;
-  const names = series.map((s) => s.cell.m);
+  const names = series.map((s) => s.cell.n);
   const right = Math.max(...names.map((n) => widthOf(n))) + 26,
     left = 56,
     top = 10;
@@ -183,7 +182,7 @@ const drawLines = (series, width, options) => {
       svg(
         "text",
         { x: width - right + 15, y: labels[i] + 4, style: `fill:${look.color}` },
-        s.cell.m,
+        s.cell.n,
       ),
     );
     chart.append(g);
@@ -196,7 +195,7 @@ const drawSweep = (cells, width, t) => {
     t === "ping-pong" ? [(c) => c.p50 && c.p50.value, tickTime] : [(c) => c.bytes, tickBytes];
   const byName = new Map();
   for (const c of cells)
-    if (c.v !== "raw" && of(c)) byName.set(c.m, [...(byName.get(c.m) || []), c]);
+    if (c.v !== "raw" && of(c)) byName.set(c.n, [...(byName.get(c.n) || []), c]);
   const series = [...byName.values()].map((list) => {
     list.sort((a, b) => a.s - b.s);
     const points = list.map((c) => [c.s, of(c)]);
@@ -207,7 +206,7 @@ const drawSweep = (cells, width, t) => {
     xOf: Math.log,
     yTick: tick,
     xTicks: () => sizes.map((s) => [s, tickSize(s)]),
-    label: `By message size: ${series.map((s) => s.cell.m).join(", ")}`,
+    label: `By message size: ${series.map((s) => s.cell.n).join(", ")}`,
   });
 };
 
@@ -230,7 +229,7 @@ const drawCurve = (cells, width) => {
       xOf: (v) => v,
       yTick: tickTime,
       xTicks: (lo, hi) => NINES.filter(([v]) => v >= lo && v <= hi),
-      label: `Percentile curves: ${series.map((s) => s.cell.m).join(", ")}`,
+      label: `Percentile curves: ${series.map((s) => s.cell.n).join(", ")}`,
     })
   );
 };
@@ -256,7 +255,7 @@ const drawCost = (cells, width) => {
     top + 14,
     2,
   );
-  const cost = (c) => `${c.m} ${fmtTime(c.p99)}, ${fmtTime(c.cpu)}`;
+  const cost = (c) => `${c.n} ${fmtTime(c.p99)}, ${fmtTime(c.cpu)}`;
   const chart = canvas(width, height, `p99 and CPU time: ${shown.map(cost).join("; ")}`);
   for (const tick of logTicks(x, Math.floor((width - left) / 60))) {
     chart.append(svg("line", { class: "grid", x1: x(tick), x2: x(tick), y1: top, y2: bottom }));
@@ -312,7 +311,7 @@ const drawCost = (cells, width) => {
   for (const c of shown) {
     const look = lookOf(c.index),
       [px, py] = [x(c.p99), y(c.cpu)],
-      w = widthOf(c.m),
+      w = widthOf(c.n),
       g = named(c);
     const spots = [];
     for (const d of [0, 14, 28, 42, 60, 80])
@@ -330,7 +329,7 @@ const drawCost = (cells, width) => {
       const [sx, sy] = [Math.max(spot[0], Math.min(px, spot[0] + w)), spot[1] + 7];
       if (Math.hypot(sx - px, sy - py) > 16)
         g.append(svg("path", { class: "lead", d: `M${px} ${py}L${sx} ${sy}` }));
-      g.append(svg("text", { class: "halo", x: spot[0], y: spot[1] + 11 }, c.m));
+      g.append(svg("text", { class: "halo", x: spot[0], y: spot[1] + 11 }, c.n));
     }
     g.append(mark(look, px, py, 5, false));
     chart.append(g);
@@ -343,20 +342,20 @@ const drawHeat = (cells) => {
   const shown = cells.filter((c) => c.v !== "raw" && c.floor);
   if (!shown.length) return null;
   const sizes = [...new Set(shown.map((c) => c.s))].sort((a, b) => a - b);
-  const names = [...new Set(shown.map((c) => c.m))];
+  const names = [...new Set(shown.map((c) => c.n))];
   const head = html(
     "tr",
     {},
     html("th", { scope: "col" }, "bytes"),
     ...sizes.map((s) => html("th", { scope: "col" }, tickSize(s))),
   );
-  const rows = names.map((m) =>
+  const rows = names.map((n) =>
     html(
       "tr",
-      { "data-m": m },
-      html("th", { scope: "row" }, m),
+      { "data-m": shown.find((it) => it.n === n).m },
+      html("th", { scope: "row" }, n),
       ...sizes.map((s) => {
-        const c = shown.find((it) => it.m === m && it.s === s);
+        const c = shown.find((it) => it.n === n && it.s === s);
         if (!c) return html("td", {}, "–");
         const heat = Math.round(
           Math.max(0, Math.min(1, Math.log(c.floor.value) / Math.log(50))) * 100,

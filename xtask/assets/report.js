@@ -9,6 +9,7 @@
   const mechanisms = distinct((c) => c.m);
   cells.forEach((c) => {
     c.index = mechanisms.indexOf(c.m);
+    c.n = c.v === "ours" ? c.m : `${c.m} (${c.v})`;
   });
   const topologies = distinct((c) => c.t),
     sizes = distinct((c) => c.s).sort((a, b) => a - b);

@@ -216,7 +216,7 @@ mod tests {
     fn sh(script: &str, limit: Duration) -> Finished {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", script]);
-        run(&mut command, Stderr::Capture, Some(limit), &Interrupts::new().unwrap()).unwrap()
+        run(&mut command, Stderr::Capture, Some(limit), &Interrupts::deaf()).unwrap()
     }
 
     const LONG: Duration = Duration::from_secs(60);

@@ -17,6 +17,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 pub(crate) struct Interrupts {
     signal: Arc<AtomicUsize>,
     wake: UnixStream,
+    /// The other end: closed, it would wake whoever waits.
+    _write: UnixStream,
 }
 
 impl Interrupts {
@@ -35,7 +37,15 @@ impl Interrupts {
             .and_then(|_| signal_hook::low_level::pipe::register(number, write.try_clone()?))
             .context("cannot take over SIGINT and SIGTERM")?;
         }
-        Ok(Self { signal, wake })
+        Ok(Self { signal, wake, _write: write })
+    }
+
+    /// Hears no signal: a test program must die of Ctrl-C.
+    #[cfg(test)]
+    pub(crate) fn deaf() -> Self {
+        let (wake, _write) = UnixStream::pair().expect("a socket pair can be made");
+        wake.set_nonblocking(true).expect("a socket can be made non-blocking");
+        Self { signal: Arc::default(), wake, _write }
     }
 
     /// The signal that asked us to stop, if one did.

@@ -85,6 +85,14 @@ fn is_measured(cell: &Cell) -> bool {
     cell.status == Status::Ok && cell.variant != Variant::Raw
 }
 
+/// A cell's mechanism, with the variant where it is not ours.
+pub(crate) fn label(cell: &Cell) -> String {
+    match cell.variant {
+        Variant::Ours => cell.key.mechanism.clone(),
+        other => format!("{} ({other})", cell.key.mechanism),
+    }
+}
+
 /// Cells without figures, one line a reason: its status, the reason, and the cells.
 pub(crate) fn without_figures(results: &Results) -> Vec<(Status, String, Vec<String>)> {
     let mut reasons: Vec<(Status, String, Vec<String>)> = Vec::new();

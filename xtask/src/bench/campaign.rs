@@ -105,12 +105,14 @@ impl Campaign<'_> {
     fn look(&mut self) -> Result<()> {
         let open = self.open();
         self.progress.stage("first look", open.len(), self.pace.left(open.len()));
-        let began = Instant::now();
+        let mut spent = Spent::default();
         for (done, &cell) in open.iter().enumerate() {
+            let began = Instant::now();
             let outcome = self.run_cell(cell, 0, 0, self.pace.left(open.len() - done))?;
             self.tallies[cell].probe(outcome);
+            spent.add(&self.tallies[cell], began);
         }
-        self.pace.observe(open.len(), began.elapsed());
+        self.pace.observe(spent.runs, spent.time);
         let runs = self.open().len() * self.config.rounds;
         self.pace.plan(runs, Instant::now());
         Ok(())
@@ -136,13 +138,16 @@ impl Campaign<'_> {
         let name = format!("round {} of {}", round + 1, self.config.rounds);
         let left = order.len() + later;
         self.progress.stage(&name, left, self.pace.left(left));
-        let began = Instant::now();
+        let mut spent = Spent::default();
         for (done, &cell) in order.iter().enumerate() {
+            let began = Instant::now();
             let left = self.pace.left(order.len() - done + later);
             let outcome = self.run_cell(cell, round, u64::from(rng.u32(..)), left)?;
             self.tallies[cell].take(outcome);
+            spent.add(&self.tallies[cell], began);
         }
-        self.pace.observe(order.len(), began.elapsed());
+        self.pace.observe(spent.runs, spent.time);
+        let later = self.open().len() * (self.config.rounds - round - 1);
         self.pace.shrink(later, Instant::now());
         Ok(())
     }
@@ -178,5 +183,22 @@ impl Campaign<'_> {
         let dir = self.scratch.path().join(format!("{cell}.{round}"));
         std::fs::create_dir(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
         Ok(dir)
+    }
+}
+
+/// What the runs of a round took, those left out that ended their cell: a cell that is unsupported
+/// answers at once, one that hangs takes long, and neither says what the others will take.
+#[derive(Debug, Default)]
+struct Spent {
+    runs: usize,
+    time: Duration,
+}
+
+impl Spent {
+    fn add(&mut self, tally: &Tally, began: Instant) {
+        if tally.is_open() {
+            self.runs += 1;
+            self.time += began.elapsed();
+        }
     }
 }

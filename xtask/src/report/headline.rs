@@ -6,7 +6,7 @@ use std::fmt;
 use ipc_bench_schema::results::{Cell, Interval};
 use ipc_bench_schema::{Results, Topology};
 
-use super::{Group, groups, interval_parts, setting, units};
+use super::{Group, groups, interval_parts, label, setting, units};
 
 /// One answer: who is best at what, in parts, so that a page can set the name and figure in bold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,23 +109,19 @@ fn sentence(group: &Group<'_>, size: usize, measure: &Measure) -> Option<Answer>
     let ties: Vec<_> = rest
         .iter()
         .filter(|(_, it)| overlap(figure, it))
-        .map(|(cell, it)| format!("{} ({})", cell.key.mechanism, (measure.unit)(it.value)))
+        .map(|(cell, it)| format!("{} ({})", label(cell), (measure.unit)(it.value)))
         .collect();
     if let Some((last, others)) = ties.split_last() {
         let others = others.join(", ");
         let names = if others.is_empty() { last.clone() } else { format!("{others} and {last}") };
         after.push_str(&format!("; {names} cannot be told from it"));
     } else if let Some((cell, it)) = rest.first() {
-        after.push_str(&format!(
-            "; next is {} with {}",
-            cell.key.mechanism,
-            (measure.unit)(it.value)
-        ));
+        after.push_str(&format!("; next is {} with {}", label(cell), (measure.unit)(it.value)));
     }
     after.push('.');
     Some(Answer {
         before: format!("At {} {}, ", units::size(size), setting(group.placement, group.wait)),
-        name: first.key.mechanism.clone(),
+        name: label(first),
         verb: format!(" {verb}{} ", if rest.is_empty() { "" } else { ":" }),
         value,
         after,

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use ipc_bench_schema::{Results, Topology};
 
 use super::{
-    floor_lines, groups, headline, setting, status_word, units, with_interval, without_figures,
+    floor_lines, groups, headline, label, setting, status_word, units, with_interval,
+    without_figures,
 };
 
 /// The file.
@@ -44,7 +45,7 @@ pub(super) fn render(results: &Results) -> String {
             let show = |value: Option<f64>, unit: fn(f64) -> String| {
                 value.map_or_else(|| "–".to_owned(), unit)
             };
-            let mut row = vec![cell.key.mechanism.clone(), units::size(cell.key.size)];
+            let mut row = vec![label(cell), units::size(cell.key.size)];
             let rtt = cell.rtt_ns.as_ref();
             if trips {
                 row.push(with_interval(cell.rtt_p50_interval, units::time));

@@ -8,7 +8,7 @@ use ipc_bench_schema::results::Cell;
 use ipc_bench_schema::{Results, Topology};
 
 use super::{
-    Group, floor_lines, groups, headline, setting, status_word, units, with_interval,
+    Group, floor_lines, groups, headline, label, setting, status_word, units, with_interval,
     without_figures,
 };
 
@@ -77,7 +77,7 @@ fn table(group: &Group<'_>) -> Table {
 fn row(cell: &Cell, trips: bool) -> Vec<Field> {
     let dash = || "–".to_owned();
     let show = |value: Option<f64>, unit: fn(f64) -> String| value.map_or_else(dash, unit);
-    let mut row = vec![cell.key.mechanism.clone(), units::size(cell.key.size)];
+    let mut row = vec![label(cell), units::size(cell.key.size)];
     if trips {
         row.push(with_interval(cell.rtt_p50_interval, units::time));
         row.push(show(cell.rtt_ns.as_ref().and_then(|it| it.p99), units::time));
