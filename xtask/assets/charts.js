@@ -32,6 +32,7 @@ const figureOf = (t) =>
 const drawRank = (cells, width, t) => {
   const figure = figureOf(t);
   const ours = cells.filter((c) => c.v !== "raw" && figure.of(c));
+  if (!ours.length) return null;
   ours.sort((a, b) => (figure.of(a).value - figure.of(b).value) * (figure.less ? 1 : -1));
   const rawOf = (c) => cells.find((r) => r.v === "raw" && r.m === c.m && figure.of(r));
   const row = 24,
@@ -201,6 +202,7 @@ const drawSweep = (cells, width, t) => {
     const points = list.map((c) => [c.s, of(c)]);
     return { cell: list[list.length - 1], points, marks: points };
   });
+  if (!series.length) return null;
   const sizes = [...new Set(cells.map((c) => c.s))].sort((a, b) => a - b);
   return drawLines(series, width, {
     xOf: Math.log,

@@ -106,7 +106,7 @@
     filterTable();
   };
   // One panel for each placement and way to wait: what is in different panels is not compared.
-  const panels = (id, list, drawOne, none) => {
+  const panels = (id, list, drawOne, none = "Nothing was measured here.") => {
     const box = by(id);
     box.replaceChildren();
     for (const p of placements)
