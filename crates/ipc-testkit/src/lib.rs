@@ -1,1 +1,29 @@
-//! wip
+//! Conformance suites for inter-process communication, and the harness that runs each case in a
+//! process of its own.
+
+mod across;
+mod blocked;
+mod bytes;
+mod descriptors;
+mod environment;
+mod harness;
+mod messages;
+mod payload;
+mod peer;
+mod proc;
+mod resources;
+mod runner;
+mod stream;
+mod sys;
+mod verdict;
+mod waits;
+
+pub use across::{Across, ByHandoff, InProcess, adopt_descriptor, give_descriptor};
+pub use blocked::{Blocked, block};
+pub use bytes::Bytes;
+pub use descriptors::{Descriptor, Descriptors, with_free_descriptors};
+pub use environment::{DEADLINE, dir, names_in, names_in_dir, unique_name};
+pub use harness::{Harness, Verdict};
+pub use messages::Messages;
+pub use peer::{Casting, Peer, hear, say, wait_for_the_end};
+pub use verdict::{note, skip};

@@ -1,0 +1,4 @@
+//! wip
+fn main() -> std::process::ExitCode {
+    ipc_testkit::Harness::new().run()
+}
