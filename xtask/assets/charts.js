@@ -12,7 +12,7 @@ const canvas = (width, height, label) =>
   });
 
 const named = (cell, ...kids) => {
-    const lines = [`${cell.n}, ${fmtSize(cell.s)}, ${cell.p}, ${cell.w}`];
+  const lines = [`${cell.n}, ${fmtSize(cell.s)}, ${cell.p}, ${cell.w}`];
   if (cell.p50) lines.push(`p50 ${fmtTime(cell.p50.value)} (${range(cell.p50, fmtTime)})`);
   if (cell.p99) lines.push(`p99 ${fmtTime(cell.p99)}`);
   if (cell.rate) lines.push(`${fmtRate(cell.rate.value)} · ${fmtBytes(cell.bytes)}`);
