@@ -38,15 +38,34 @@ fn table(info: &PeerInfo) -> Table {
         ]);
     for it in &info.mechanisms {
         let variants: Vec<_> = it.variants.iter().map(|variant| variant.as_str()).collect();
-        let caps: Vec<_> = it.caps.iter().map(|(name, value)| format!("{name}: {value}")).collect();
         table.add_row([
             it.id.clone(),
             it.krate.clone(),
             it.max_message.map_or_else(|| "any".to_owned(), units::size),
             variants.join(", "),
             it.summary.clone(),
-            caps.join(", "),
+            capabilities(&it.caps),
         ]);
     }
     table
+}
+
+/// What a mechanism has, by name; what it has not is left out.
+fn capabilities(caps: &[(String, String)]) -> String {
+    let has = caps.iter().filter_map(|(name, value)| match value.as_str() {
+        "no" | "none" => None,
+        "yes" => Some(name.clone()),
+        value => Some(format!("{name}: {value}")),
+    });
+    has.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn only_what_a_mechanism_has_is_listed() {
+        let caps = [("duplex", "no"), ("pollable", "yes"), ("shape", "message")];
+        let caps = caps.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(super::capabilities(&caps), "pollable, shape: message");
+    }
 }

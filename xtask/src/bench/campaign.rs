@@ -52,6 +52,9 @@ impl Campaign<'_> {
         }
         self.announce();
         for round in 0..self.config.rounds {
+            if self.open().is_empty() {
+                break;
+            }
             self.round(round, &mut rng)?;
             self.save()?;
         }
@@ -120,6 +123,10 @@ impl Campaign<'_> {
 
     fn announce(&mut self) {
         let (cells, rounds) = (self.open().len(), self.config.rounds);
+        if cells == 0 {
+            self.progress.say("no cell can be measured: the report says why");
+            return;
+        }
         let line = format!(
             "{cells} cells × {rounds} rounds on CPUs {} and {}, {} ms a variant: about {} s",
             self.cpus.pair[0],
