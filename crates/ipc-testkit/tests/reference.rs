@@ -5,12 +5,17 @@ mod support;
 use std::process::ExitCode;
 
 use ipc_testkit::Harness;
-use support::{seqpacket, stream};
+use support::{eventfd, file, listener, memory, seqpacket, stream};
 
 fn main() -> ExitCode {
     Harness::new()
         .messages::<seqpacket::SeqPacket>()
         .messages::<stream::Frames>()
         .bytes::<stream::Streams>()
+        .notifications::<eventfd::Events>()
+        .semaphores::<eventfd::Permits>()
+        .regions::<memory::Memory>()
+        .named::<file::Documents>()
+        .listeners::<listener::Doors>()
         .run()
 }
