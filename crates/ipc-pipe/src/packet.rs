@@ -135,19 +135,20 @@ impl SendMsg for PacketWriter {
 impl RecvMsg for PacketReader {
     fn recv_with(&mut self, buf: &mut [u8], wait: Wait) -> Result<usize> {
         if self.kept == 0 {
-            let n = if buf.len() >= PIPE_BUF {
+            // A page always suffices: a short buffer is served from the spill, and a copy of a few
+            // bytes costs less than a read into two buffers.
+            let direct = buf.len() >= PIPE_BUF;
+            let n = if direct {
                 self.end.read(&mut [IoSliceMut::new(buf)], wait)?
             } else {
-                let rest = &mut self.spill[buf.len()..];
-                self.end.read(&mut [IoSliceMut::new(buf), IoSliceMut::new(rest)], wait)?
+                self.end.read(&mut [IoSliceMut::new(&mut self.spill[..])], wait)?
             };
             if n == 0 {
                 return Err(Error::new(ErrorKind::Disconnected, "receive packet"));
             }
-            if n <= buf.len() {
+            if direct {
                 return Ok(n);
             }
-            self.spill[..buf.len()].copy_from_slice(buf);
             self.kept = n;
         }
         let len = self.kept;
@@ -198,7 +199,10 @@ impl TryFrom<OwnedFd> for PacketWriter {
     }
 }
 
-/// Checks that it is the reading end of a pipe in packet mode.
+/// Checks that it is the reading end of a pipe.
+///
+/// That the pipe is in packet mode only its writing end tells: on a pipe of bytes, a message is
+/// whatever one read returns.
 ///
 /// # Errors
 ///

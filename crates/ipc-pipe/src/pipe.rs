@@ -317,7 +317,10 @@ impl PipeWriter {
     pub(crate) const EXPECTED: Expected = Expected { writes: true, packets: false };
 }
 
-/// Checks that it is the reading end of a pipe of bytes, or a FIFO open for both.
+/// Checks that it is the reading end of a pipe, or a FIFO open for both.
+///
+/// That the pipe is not in packet mode only its writing end tells: on packets, a read with a short
+/// buffer throws the rest of the packet away.
 ///
 /// # Errors
 ///

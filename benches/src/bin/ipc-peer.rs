@@ -1,0 +1,71 @@
+//! The process that measures: `xtask` starts it, people do not.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use ipc_bench_schema::{PeerInfo, RunReport};
+use ipc_benches::{Subject, floors, initiator, process, responder, subjects};
+use serde::Serialize;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ipc-peer: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[&str]) -> Result<()> {
+    match args {
+        ["list"] => answer(&PeerInfo {
+            debug_assertions: cfg!(debug_assertions),
+            mechanisms: subjects::ALL.iter().map(Subject::info).collect(),
+        }),
+        ["floors", request] => {
+            process::die_with(process::parent())?;
+            let request = serde_json::from_str(request).context("request")?;
+            answer(&floors::measure(&request)?)
+        }
+        ["run", request] => {
+            process::die_with(process::parent())?;
+            let request = serde_json::from_str(request).context("request")?;
+            initiator::run(&request, finish)
+        }
+        ["respond", parent, request] => {
+            let request = serde_json::from_str(request).context("request")?;
+            responder::run(parent.parse().context("parent")?, &request)
+        }
+        ["floor-respond", parent, floor, cpu] => floors::respond(
+            parent.parse().context("parent")?,
+            floor.parse()?,
+            cpu.parse().context("CPU")?,
+        ),
+        _ => bail!("this is a part of `cargo xtask bench`; see its --help"),
+    }
+}
+
+/// Prints one line of JSON.
+fn answer(it: &impl Serialize) -> Result<()> {
+    let mut line = serde_json::to_vec(it)?;
+    line.push(b'\n');
+    std::io::stdout().lock().write_all(&line).context("standard output")
+}
+
+/// Prints the report and ends the process, with all its threads.
+fn finish(report: &RunReport) -> ! {
+    // The lock is never released: a second thread that reports as well waits here until the end.
+    let _only_once = Box::leak(Box::new(std::io::stdout().lock()));
+    let code = match serde_json::to_vec(report).map(|mut line| {
+        line.push(b'\n');
+        _only_once.write_all(&line).and_then(|()| _only_once.flush())
+    }) {
+        Ok(Ok(())) => 0,
+        _ => 1,
+    };
+    std::process::exit(code)
+}

@@ -1,0 +1,132 @@
+//! How initiator and responder agree on what comes next: JSON lines over a socket.
+//!
+//! The socket is the responder's standard input. It is used between batches only, while nothing is
+//! measured.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+
+use anyhow::{Context, Result, bail};
+use ipc_bench_schema::{Topology, Variant, WaitMode};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// A number of messages to exchange over one variant.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Batch {
+    pub(crate) variant: Variant,
+    pub(crate) topology: Topology,
+    pub(crate) wait: WaitMode,
+    pub(crate) size: usize,
+    /// How many messages.
+    pub(crate) count: u64,
+    /// The number of the first one.
+    pub(crate) first: u64,
+}
+
+/// What the responder says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Reply {
+    /// Ready: to join at first, to take part in a batch later.
+    Ready,
+    /// The batch is over.
+    Done(Tally),
+    /// Data was lost or changed.
+    Void(String),
+    /// An operation failed.
+    Failed(String),
+}
+
+/// What one side saw of a batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// From the first message to the last, in nanoseconds of CLOCK_MONOTONIC.
+    pub elapsed_ns: u64,
+    /// How many messages that time is for.
+    pub messages: u64,
+    /// CPU time of this side in nanoseconds.
+    pub cpu_ns: u64,
+    /// Context switches of this side.
+    pub ctx_switches: u64,
+}
+
+/// One side of the socket.
+#[derive(Debug)]
+pub(crate) struct Control {
+    reader: BufReader<UnixStream>,
+    writer: UnixStream,
+}
+
+impl Control {
+    pub(crate) fn new(socket: UnixStream) -> Result<Self> {
+        let writer = socket.try_clone().context("control socket")?;
+        Ok(Self { reader: BufReader::new(socket), writer })
+    }
+
+    /// Another value for the same side, to send from one thread and receive in another.
+    pub(crate) fn try_clone(&self) -> Result<UnixStream> {
+        self.writer.try_clone().context("control socket")
+    }
+
+    /// Says that nothing more will be sent, also by copies of this side.
+    pub(crate) fn finish(self) -> Result<()> {
+        self.writer.shutdown(Shutdown::Write).context("control socket")
+    }
+
+    pub(crate) fn send(&mut self, word: &impl Serialize) -> Result<()> {
+        let mut line = serde_json::to_vec(word)?;
+        line.push(b'\n');
+        self.writer.write_all(&line).context("the other process is gone")
+    }
+
+    /// The next word, or nothing when the other process has closed its side.
+    pub(crate) fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>> {
+        let mut line = String::new();
+        if self.reader.read_line(&mut line).context("control socket")? == 0 {
+            return Ok(None);
+        }
+        serde_json::from_str(&line).map(Some).with_context(|| format!("control line {line:?}"))
+    }
+}
+
+/// Why a measurement has no figures.
+#[derive(Debug)]
+pub(crate) struct Void(pub(crate) String);
+
+impl std::fmt::Display for Void {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Void {}
+
+impl Reply {
+    /// The reply that tells of an error.
+    pub(crate) fn of(error: &anyhow::Error) -> Self {
+        match error.downcast_ref::<Void>() {
+            Some(Void(reason)) => Self::Void(reason.clone()),
+            None => Self::Failed(format!("{error:#}")),
+        }
+    }
+
+    /// The tally, or the error that the responder tells of.
+    pub(crate) fn done(self) -> Result<Tally> {
+        match self {
+            Self::Done(tally) => Ok(tally),
+            Self::Void(reason) => Err(Void(reason).into()),
+            Self::Failed(reason) => bail!("in the responder: {reason}"),
+            Self::Ready => bail!("the responder is ready when it should be done"),
+        }
+    }
+
+    /// That the responder is ready, or the error that it tells of.
+    pub(crate) fn ready(self) -> Result<()> {
+        match self {
+            Self::Ready => Ok(()),
+            Self::Done(_) => bail!("the responder is done when it should be ready"),
+            other => other.done().map(drop),
+        }
+    }
+}

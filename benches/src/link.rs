@@ -1,0 +1,87 @@
+//! A connection between the two processes of a cell, in one variant.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Result;
+use ipc_bench_schema::WaitMode;
+use ipc_core::{Error, ErrorKind, Wait};
+
+/// Where a link finds what it needs to come into being.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Different for each link of a run: the key of a handoff, a part of a name.
+    pub key: String,
+    /// A private directory for names in the file system.
+    pub dir: PathBuf,
+    /// The length of the messages in bytes.
+    pub size: usize,
+}
+
+/// A connection between the initiator and the responder, both ways.
+///
+/// Setting it up is not measured; [`send`](Self::send) and [`recv`](Self::recv) are, and must do
+/// nothing that a user of the mechanism would not do for each message.
+pub trait Link: Sized {
+    /// What the initiator holds between making the mechanism and meeting the responder.
+    type Offer;
+
+    /// In the initiator, before the responder starts: makes the mechanism, and gives the responder's
+    /// side to its `command` where it has no name.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the mechanism says.
+    fn offer(setup: &Setup, command: &mut Command) -> Result<Self::Offer>;
+
+    /// In the initiator, once the responder runs.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the mechanism says.
+    fn connect(offer: Self::Offer) -> Result<Self>;
+
+    /// In the responder.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the mechanism says.
+    fn join(setup: &Setup) -> Result<Self>;
+
+    /// Sends one message of the cell's size.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the mechanism says.
+    fn send(&mut self, msg: &[u8], wait: WaitMode) -> Result<()>;
+
+    /// Receives one message of the cell's size and returns its length.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the mechanism says.
+    fn recv(&mut self, buf: &mut [u8], wait: WaitMode) -> Result<usize>;
+}
+
+/// Runs an operation of one of our crates as the cell says: it sleeps, or it is tried until it works.
+///
+/// # Errors
+///
+/// Those of the operation.
+#[inline]
+pub fn run<T>(wait: WaitMode, mut op: impl FnMut(Wait) -> ipc_core::Result<T>) -> Result<T> {
+    if wait == WaitMode::Block {
+        return Ok(op(Wait::Forever)?);
+    }
+    loop {
+        match op(Wait::Never) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => std::hint::spin_loop(),
+            result => return Ok(result?),
+        }
+    }
+}
+
+/// The error for a message of another length than the cell's.
+pub(crate) fn ended(op: &'static str) -> Error {
+    Error::new(ErrorKind::Disconnected, op)
+}

@@ -1,0 +1,11 @@
+//! The rows of the matrix.
+
+mod bytes;
+mod fifo;
+mod packet;
+mod pipe;
+
+use crate::Subject;
+
+/// Every mechanism, in the order of the report.
+pub const ALL: &[Subject] = &[pipe::SUBJECT, packet::SUBJECT, fifo::SUBJECT];

@@ -1,0 +1,100 @@
+//! Anonymous pipes in packet mode, one for each direction.
+
+use std::os::fd::OwnedFd;
+use std::process::Command;
+
+use anyhow::Result;
+use ipc_bench_schema::{Variant, WaitMode};
+use ipc_core::{Handoff, Mechanism, RecvMsg, SendMsg};
+use ipc_pipe::{PacketReader, PacketWriter, PipeOptions};
+
+use crate::link::{Link, Setup, run};
+use crate::sys::Raw;
+use crate::{Subject, VariantEntry};
+
+/// The row of the matrix.
+pub(super) const SUBJECT: Subject = Subject {
+    id: "pipe-packet",
+    krate: "ipc-pipe",
+    summary: "pipe in packet mode: messages of up to a page, kept apart by the kernel",
+    caps: PacketWriter::CAPS,
+    variants: &[VariantEntry::of::<Ours>(Variant::Ours), VariantEntry::of::<Bare>(Variant::Raw)],
+};
+
+/// Our crate's ends.
+struct Ours {
+    rx: PacketReader,
+    tx: PacketWriter,
+}
+
+/// The same descriptors, read and written by bare system calls.
+struct Bare {
+    rx: Raw,
+    tx: Raw,
+}
+
+impl Link for Ours {
+    type Offer = Self;
+
+    fn offer(setup: &Setup, command: &mut Command) -> Result<Self> {
+        let (rx, their_tx) = PipeOptions::new().open_packet()?;
+        let (their_rx, tx) = PipeOptions::new().open_packet()?;
+        their_tx.give(command, &format!("{}_tx", setup.key))?;
+        their_rx.give(command, &format!("{}_rx", setup.key))?;
+        Ok(Self { rx, tx })
+    }
+
+    fn connect(offer: Self) -> Result<Self> {
+        Ok(offer)
+    }
+
+    fn join(setup: &Setup) -> Result<Self> {
+        let rx = PacketReader::adopt(&format!("{}_rx", setup.key))?;
+        let tx = PacketWriter::adopt(&format!("{}_tx", setup.key))?;
+        Ok(Self { rx, tx })
+    }
+
+    #[inline]
+    fn send(&mut self, msg: &[u8], wait: WaitMode) -> Result<()> {
+        run(wait, |wait| self.tx.send_with(msg, wait))
+    }
+
+    #[inline]
+    fn recv(&mut self, buf: &mut [u8], wait: WaitMode) -> Result<usize> {
+        run(wait, |wait| self.rx.recv_with(buf, wait))
+    }
+}
+
+impl Bare {
+    fn new(ends: Ours) -> Result<Self> {
+        let (rx, tx) = (OwnedFd::from(ends.rx), OwnedFd::from(ends.tx));
+        Ok(Self { rx: Raw::reader(rx, true)?, tx: Raw::writer(tx, true)? })
+    }
+}
+
+impl Link for Bare {
+    type Offer = Self;
+
+    fn offer(setup: &Setup, command: &mut Command) -> Result<Self> {
+        Self::new(Ours::offer(setup, command)?)
+    }
+
+    fn connect(offer: Self) -> Result<Self> {
+        Ok(offer)
+    }
+
+    fn join(setup: &Setup) -> Result<Self> {
+        Self::new(Ours::join(setup)?)
+    }
+
+    #[inline]
+    fn send(&mut self, msg: &[u8], wait: WaitMode) -> Result<()> {
+        self.tx.write(msg, wait)?;
+        Ok(())
+    }
+
+    #[inline]
+    fn recv(&mut self, buf: &mut [u8], wait: WaitMode) -> Result<usize> {
+        Ok(self.rx.read(buf, wait)?)
+    }
+}

@@ -1,0 +1,133 @@
+//! Bare system calls: the raw variants, and what a thread has used.
+#![expect(unsafe_code, reason = "the raw variants exist to call the system without any help")]
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use ipc_bench_schema::WaitMode;
+
+/// One end of a byte stream or packet pipe, for bare system calls.
+#[derive(Debug)]
+pub(crate) struct Raw {
+    fd: OwnedFd,
+    /// A non-blocking open file description, where the kernel refuses `RWF_NOWAIT`.
+    twin: Option<OwnedFd>,
+}
+
+impl Raw {
+    /// The reading end.
+    pub(crate) fn reader(fd: OwnedFd, nowait: bool) -> io::Result<Self> {
+        Self::new(fd, nowait, libc::O_RDONLY)
+    }
+
+    /// The writing end.
+    pub(crate) fn writer(fd: OwnedFd, nowait: bool) -> io::Result<Self> {
+        Self::new(fd, nowait, libc::O_WRONLY)
+    }
+
+    fn new(fd: OwnedFd, nowait: bool, access: i32) -> io::Result<Self> {
+        use std::os::unix::fs::OpenOptionsExt;
+        if nowait {
+            return Ok(Self { fd, twin: None });
+        }
+        let mut options = std::fs::OpenOptions::new();
+        options.read(access == libc::O_RDONLY).write(access == libc::O_WRONLY);
+        let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+        let twin = options.custom_flags(libc::O_NONBLOCK).open(path)?;
+        Ok(Self { fd, twin: Some(twin.into()) })
+    }
+
+    /// Reads once, as the cell says: a call that sleeps, or a non-blocking one until it works.
+    #[inline]
+    pub(crate) fn read(&self, buf: &mut [u8], wait: WaitMode) -> io::Result<usize> {
+        if wait == WaitMode::Block {
+            return count(self.read_blocking(buf));
+        }
+        until_ready(|| self.read_now(buf))
+    }
+
+    /// Writes once, as [`read`](Self::read) reads.
+    #[inline]
+    pub(crate) fn write(&self, buf: &[u8], wait: WaitMode) -> io::Result<usize> {
+        if wait == WaitMode::Block {
+            return count(self.write_blocking(buf));
+        }
+        until_ready(|| self.write_now(buf))
+    }
+
+    /// `read`
+    #[inline]
+    fn read_blocking(&self, buf: &mut [u8]) -> isize {
+        // SAFETY: the descriptor is open and the buffer is valid for writes of its length.
+        unsafe { libc::read(self.fd.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len()) }
+    }
+
+    /// `write`
+    #[inline]
+    fn write_blocking(&self, buf: &[u8]) -> isize {
+        // SAFETY: the descriptor is open and the buffer is valid for reads of its length.
+        unsafe { libc::write(self.fd.as_raw_fd(), buf.as_ptr().cast(), buf.len()) }
+    }
+
+    /// `preadv2(RWF_NOWAIT)`, or `read` of the non-blocking twin
+    #[inline]
+    fn read_now(&self, buf: &mut [u8]) -> isize {
+        if let Some(twin) = &self.twin {
+            // SAFETY: the descriptor is open and the buffer is valid for writes of its length.
+            return unsafe { libc::read(twin.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len()) };
+        }
+        let iov = libc::iovec { iov_base: buf.as_mut_ptr().cast(), iov_len: buf.len() };
+        // SAFETY: the descriptor is open and the one vector is a buffer valid for writes.
+        unsafe { libc::preadv2(self.fd.as_raw_fd(), &raw const iov, 1, -1, libc::RWF_NOWAIT) }
+    }
+
+    /// `pwritev2(RWF_NOWAIT)`, or `write` of the non-blocking twin
+    #[inline]
+    fn write_now(&self, buf: &[u8]) -> isize {
+        if let Some(twin) = &self.twin {
+            // SAFETY: the descriptor is open and the buffer is valid for reads of its length.
+            return unsafe { libc::write(twin.as_raw_fd(), buf.as_ptr().cast(), buf.len()) };
+        }
+        let iov = libc::iovec { iov_base: buf.as_ptr().cast_mut().cast(), iov_len: buf.len() };
+        // SAFETY: the descriptor is open and the one vector is a buffer valid for reads, which is all
+        // that this call does with it.
+        unsafe { libc::pwritev2(self.fd.as_raw_fd(), &raw const iov, 1, -1, libc::RWF_NOWAIT) }
+    }
+}
+
+/// What a call returned, or its errno.
+#[inline]
+fn count(returned: isize) -> io::Result<usize> {
+    usize::try_from(returned).map_err(|_| io::Error::last_os_error())
+}
+
+/// Makes a non-blocking call until it does not fail for want of data or room.
+#[inline]
+fn until_ready(mut call: impl FnMut() -> isize) -> io::Result<usize> {
+    loop {
+        match count(call()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::hint::spin_loop(),
+            result => return result,
+        }
+    }
+}
+
+/// Context switches of this thread so far, voluntary and not.
+pub(crate) fn context_switches() -> io::Result<u64> {
+    let mut usage = MaybeUninit::<libc::rusage>::uninit();
+    // SAFETY: the call fills the structure it is given, or fails.
+    if unsafe { libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call has succeeded and filled it.
+    let usage = unsafe { usage.assume_init() };
+    Ok(u64::try_from(usage.ru_nvcsw + usage.ru_nivcsw).unwrap_or(0))
+}
+
+/// The cheapest system call that is not answered in user space.
+#[inline]
+pub(crate) fn null_syscall() {
+    // SAFETY: `getppid` takes no arguments and cannot fail.
+    unsafe { libc::syscall(libc::SYS_getppid) };
+}

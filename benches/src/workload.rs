@@ -1,0 +1,161 @@
+//! What the two processes do with a link: the loops that are measured.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use hdrhistogram::Histogram;
+use ipc_bench_schema::{Topology, WaitMode};
+
+use crate::Link;
+use crate::control::{Batch, Tally, Void};
+use crate::payload::{fill, verify};
+use crate::process::Usage;
+
+/// Round-trip times in nanoseconds, to three significant digits.
+pub type Rtts = Histogram<u64>;
+
+/// An empty histogram for 1 ns to a minute, so that it never grows while it is measured with.
+///
+/// # Errors
+///
+/// None that can happen: the bounds are constants.
+pub fn histogram() -> Result<Rtts> {
+    Ok(Rtts::new_with_bounds(1, 60_000_000_000, 3)?)
+}
+
+/// One variant of a mechanism, ready to run batches. The type of the link is hidden, the loops are
+/// compiled for it.
+pub trait Workload {
+    /// The initiator's side of a batch. Round-trip times go to `rtts`.
+    ///
+    /// # Errors
+    ///
+    /// A message that was lost, repeated or changed, and whatever the mechanism says.
+    fn initiate(&mut self, batch: &BatchSpec, rtts: &mut Rtts) -> Result<Tally>;
+
+    /// The responder's side of a batch.
+    ///
+    /// # Errors
+    ///
+    /// As for the initiator.
+    fn respond(&mut self, batch: &BatchSpec) -> Result<Tally>;
+}
+
+/// A number of messages to exchange.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchSpec {
+    topology: Topology,
+    wait: WaitMode,
+    size: usize,
+    count: u64,
+    first: u64,
+}
+
+impl From<&Batch> for BatchSpec {
+    fn from(batch: &Batch) -> Self {
+        let Batch { topology, wait, size, count, first, .. } = *batch;
+        Self { topology, wait, size, count, first }
+    }
+}
+
+/// The loops over one type of link.
+#[derive(Debug)]
+pub(crate) struct Runner<L>(pub(crate) L);
+
+impl<L: Link> Workload for Runner<L> {
+    fn initiate(&mut self, batch: &BatchSpec, rtts: &mut Rtts) -> Result<Tally> {
+        match batch.topology {
+            Topology::PingPong => ping(&mut self.0, batch, rtts),
+            Topology::Stream => send_stream(&mut self.0, batch),
+        }
+    }
+
+    fn respond(&mut self, batch: &BatchSpec) -> Result<Tally> {
+        match batch.topology {
+            Topology::PingPong => pong(&mut self.0, batch),
+            Topology::Stream => receive_stream(&mut self.0, batch),
+        }
+    }
+}
+
+/// Clocks each round trip: writing the message, sending it, and getting and checking the answer.
+///
+/// One clock reading a round trip: the end of one is the beginning of the next.
+fn ping<L: Link>(link: &mut L, batch: &BatchSpec, rtts: &mut Rtts) -> Result<Tally> {
+    let mut buf = vec![0; batch.size];
+    measured(|| {
+        let start = Instant::now();
+        let mut last = start;
+        for seq in batch.first..batch.first + batch.count {
+            fill(&mut buf, seq);
+            link.send(&buf, batch.wait)?;
+            receive(link, &mut buf, !seq, batch.wait)?;
+            let now = Instant::now();
+            rtts.saturating_record(nanos(last, now));
+            last = now;
+        }
+        Ok((nanos(start, last), batch.count))
+    })
+}
+
+/// Answers each message with one of its own: the same number with all bits inverted.
+fn pong<L: Link>(link: &mut L, batch: &BatchSpec) -> Result<Tally> {
+    let mut buf = vec![0; batch.size];
+    measured(|| {
+        let start = Instant::now();
+        for seq in batch.first..batch.first + batch.count {
+            receive(link, &mut buf, seq, batch.wait)?;
+            fill(&mut buf, !seq);
+            link.send(&buf, batch.wait)?;
+        }
+        Ok((nanos(start, Instant::now()), batch.count))
+    })
+}
+
+/// Sends one message after the other.
+fn send_stream<L: Link>(link: &mut L, batch: &BatchSpec) -> Result<Tally> {
+    let mut buf = vec![0; batch.size];
+    measured(|| {
+        let start = Instant::now();
+        for seq in batch.first..batch.first + batch.count {
+            fill(&mut buf, seq);
+            link.send(&buf, batch.wait)?;
+        }
+        Ok((nanos(start, Instant::now()), batch.count))
+    })
+}
+
+/// Receives and clocks a stream from the arrival of its first message, which is not counted.
+fn receive_stream<L: Link>(link: &mut L, batch: &BatchSpec) -> Result<Tally> {
+    let mut buf = vec![0; batch.size];
+    measured(|| {
+        receive(link, &mut buf, batch.first, batch.wait)?;
+        let start = Instant::now();
+        for seq in batch.first + 1..batch.first + batch.count {
+            receive(link, &mut buf, seq, batch.wait)?;
+        }
+        Ok((nanos(start, Instant::now()), batch.count - 1))
+    })
+}
+
+/// Receives one message and checks every byte of it.
+#[inline]
+fn receive<L: Link>(link: &mut L, buf: &mut [u8], seq: u64, wait: WaitMode) -> Result<()> {
+    let len = link.recv(buf, wait)?;
+    if len != buf.len() {
+        return Err(Void(format!("message {seq} has {len} bytes, not {}", buf.len())).into());
+    }
+    verify(buf, seq).map_err(|error| Void(error.to_string()).into())
+}
+
+/// Runs a loop and adds what this thread used for it.
+fn measured(run: impl FnOnce() -> Result<(u64, u64)>) -> Result<Tally> {
+    let before = Usage::now()?;
+    let (elapsed_ns, messages) = run()?;
+    let used = Usage::now()?.since(before);
+    Ok(Tally { elapsed_ns, messages, cpu_ns: used.cpu_ns, ctx_switches: used.ctx_switches })
+}
+
+fn nanos(from: Instant, to: Instant) -> u64 {
+    u64::try_from((to - from).as_nanos()).unwrap_or(u64::MAX)
+}
