@@ -147,9 +147,13 @@ impl fmt::Display for ErrorKind {
 /// ```
 /// use ipc_core::{Error, ErrorKind};
 ///
-/// let error = Error::from_os("pipe2", 24); assert!(matches!(error.kind(), ErrorKind::ResourceLimit
-/// { .. })); assert_eq!( error.to_string(), "pipe2: no more open file descriptors of this process;
-/// see RLIMIT_NOFILE (ulimit -n) (EMFILE)", );
+/// let error = Error::from_os("pipe2", 24);
+/// assert!(matches!(error.kind(), ErrorKind::ResourceLimit { .. }));
+/// assert_eq!(
+///     error.to_string(),
+///     "pipe2: no more open file descriptors of this process; \
+///      see RLIMIT_NOFILE (ulimit -n) (EMFILE)",
+/// );
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {

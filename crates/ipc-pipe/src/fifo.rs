@@ -1,6 +1,6 @@
 //! FIFOs: pipes with a name in the file system.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -234,6 +234,22 @@ impl Fifo {
         }
     }
 
+    /// Removes the name now; ends that are open stay open.
+    ///
+    /// The check that the name is still this FIFO's and the removal are two system calls: in a
+    /// directory that others can write to, a file that is put there in between is removed.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] when the name is gone or stands for another file by now, which is left
+    /// alone; [`ErrorKind::PermissionDenied`] when the directory cannot be written to.
+    pub fn unlink(mut self) -> Result<()> {
+        let owner = self.owner.take();
+        let result = self.remove();
+        drop(owner);
+        result
+    }
+
     fn create_new(path: &Path, options: &FifoOptions) -> Result<Self> {
         let make = |path: &Path| make(path, options.mode);
         if !options.reclaim {
@@ -283,13 +299,8 @@ impl Named for Fifo {
         Ok(Self { path: path.to_owned(), node, owner: None })
     }
 
-    /// Removes the name now. The check that it is still this FIFO's and the removal are two system
-    /// calls; in a directory that others can write to, a file that is put there in between is removed.
-    fn unlink(mut self) -> Result<()> {
-        let owner = self.owner.take();
-        let result = self.remove();
-        drop(owner);
-        result
+    fn unlink(self) -> Result<()> {
+        Self::unlink(self)
     }
 }
 
@@ -331,10 +342,14 @@ pub(crate) fn same(a: &Stat, b: &Stat) -> bool {
 fn make(path: &Path, mode: u32) -> Result<OwnedFd> {
     let private = Mode::RUSR | Mode::WUSR;
     rustix::fs::mknodat(CWD, path, FileType::Fifo, private, 0).map_err(os("mkfifo"))?;
-    let node = pin(path, None)?;
+    let node = pin(path, None).inspect_err(|error| {
+        // Out of descriptors: it is ours. Any other error says that it was replaced.
+        if matches!(error.kind(), ErrorKind::ResourceLimit { .. }) {
+            let _ = rustix::fs::unlink(path);
+        }
+    })?;
     let stat = rustix::fs::fstat(&node).map_err(os("fstat"))?;
     if stat.st_mode & 0o7777 != mode {
-        use std::os::fd::AsRawFd;
         let node_path = format!("/proc/self/fd/{}", node.as_raw_fd());
         if let Err(errno) = rustix::fs::chmod(node_path, Mode::from_raw_mode(mode)) {
             let _ = rustix::fs::unlink(path);

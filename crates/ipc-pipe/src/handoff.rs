@@ -103,3 +103,16 @@ macro_rules! handoff {
 }
 
 handoff!(PipeReader, PipeWriter, PacketReader, PacketWriter);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `Command` puts the child's standard input, output and error over these numbers.
+    #[test]
+    fn numbers_of_standard_io_are_moved_out_of_the_way() {
+        let gift = Gift::prepare(std::io::stdin().as_fd(), "low").expect("prepare");
+        assert!(gift.ticket.fd >= STDIO, "{gift:?}");
+        assert!(gift.moved.is_some(), "{gift:?}");
+    }
+}
