@@ -72,10 +72,11 @@ pub(crate) fn start<T: Send + 'static>(
     let thread = {
         let tid = Arc::clone(&tid);
         // A store, after which nothing can block but `op`.
-        thread::spawn(move || {
+        let body = move || {
             tid.store(gettid().as_raw_nonzero().get(), Ordering::Release);
             op()
-        })
+        };
+        thread::Builder::new().name(what.to_owned()).spawn(body).expect("start a thread")
     };
     let tid = loop {
         match Pid::from_raw(tid.load(Ordering::Acquire)) {

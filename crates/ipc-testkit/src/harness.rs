@@ -208,15 +208,16 @@ impl Plan {
             Self::Excepted(reason) => Outcome::Skipped((*reason).to_owned()),
             Self::MustFail { case, says, hangs } => {
                 let deadline = if *hangs { deadline.min(HANG) } else { deadline };
+                let says: &[_] = if *hangs { &[runner::HUNG, says] } else { &[says] };
                 must_fail(runner::run(case, deadline, true), case, says)
             }
         }
     }
 }
 
-fn must_fail(outcome: Outcome, case: &str, says: &str) -> Outcome {
+fn must_fail(outcome: Outcome, case: &str, says: &[&str]) -> Outcome {
     match outcome {
-        Outcome::Failed(report) if report.contains(says) => Outcome::Passed,
+        Outcome::Failed(report) if says.iter().all(|it| report.contains(it)) => Outcome::Passed,
         Outcome::Failed(report) => Outcome::Failed(format!(
             "{case} failed as it must, but does not say {says:?}:\n{report}"
         )),

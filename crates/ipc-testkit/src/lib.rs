@@ -36,4 +36,5 @@ pub use notifications::Notifications;
 pub use peer::{Casting, Peer, hear, say, wait_for_the_end};
 pub use regions::Regions;
 pub use semaphores::Semaphores;
+pub use sys::default_sigpipe;
 pub use verdict::{note, skip};

@@ -70,12 +70,14 @@ fn describe_thread(process: &Path, task: &Path) -> String {
     let call = read("syscall");
     let call = blocked_in(call.trim(), process);
     let stack = read("stack");
-    let stack: Vec<_> = stack.lines().take(4).filter_map(|line| line.split(' ').nth(1)).collect();
+    let function = |line: &str| Some(line.split(' ').nth(1)?.split('+').next()?.to_owned());
+    let stack: Vec<_> = stack.lines().filter_map(function).take(4).collect();
     let stack = match stack.as_slice() {
         [] => String::new(),
         frames => format!("\n      {}", frames.join(" < ")),
     };
-    format!("    thread {}: {state}, {call}{wchan}{stack}\n", name.trim())
+    let name = if process.file_name() == task.file_name() { "main" } else { name.trim() };
+    format!("    thread {name}: {state}, {call}{wchan}{stack}\n")
 }
 
 /// Puts a line of `/proc/PID/syscall` into words: `in read of fd 3 (pipe:[17])`.

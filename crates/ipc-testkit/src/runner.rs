@@ -16,6 +16,9 @@ use rustix::process::{
 
 use crate::{environment, proc, verdict};
 
+/// What a report says of a case that the watchdog killed.
+pub(crate) const HUNG: &str = "hung: it was not finished";
+
 /// How a case ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -71,7 +74,7 @@ fn try_run(case: &str, deadline: Duration, capture: bool) -> io::Result<Outcome>
     let fail = |what: String| Outcome::Failed(verdict::with_output(&what, &printed));
     Ok(match hung {
         Some(autopsy) => fail(format!(
-            "{case} hung: it was not finished after {deadline:?} ({} changes that), and its \
+            "{case} {HUNG} after {deadline:?} ({} changes that), and its \
              processes were killed.\n{autopsy}",
             environment::DEADLINE
         )),

@@ -43,7 +43,7 @@ pub(crate) fn interrupt_thread(tid: Pid) -> bool {
 }
 
 /// Gives `SIGPIPE` its default disposition, to end the process, which Rust's runtime has taken away.
-pub(crate) fn default_sigpipe() {
+pub fn default_sigpipe() {
     // SAFETY: SIG_DFL installs no handler, so that nothing of ours runs in a signal's context.
     let previous = unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
     assert_ne!(previous, libc::SIG_ERR, "signal: {}", io::Error::last_os_error());

@@ -83,8 +83,8 @@ pub(crate) fn woken<T: Debug + Send + 'static>(
     wake: impl FnOnce(),
 ) -> T {
     let blocked = blocked::block(what, move || op(wait));
+    note(format!("{what} is blocked and becomes possible now: if it hangs, nobody woke it"));
     wake();
-    note(format!("{what} was blocked and is possible by now: if it hangs, nobody woke it"));
     blocked.join()
 }
 
@@ -101,8 +101,8 @@ pub(crate) fn interrupted<T: Debug + Send + 'static>(
         let result = blocked.join();
         panic!("{what} was ended by a signal (EINTR): it returned {result:?}");
     }
+    note(format!("{what} was interrupted and becomes possible now: if it hangs, nobody woke it"));
     wake();
-    note(format!("{what} was interrupted and is possible by now: if it hangs, nobody woke it"));
     blocked.join()
 }
 

@@ -48,7 +48,8 @@ fn full_pair<B: Bytes>() -> (B::Tx, B::Rx, u64) {
 
 #[track_caller]
 fn nothing_more<B: Bytes>(rx: &mut B::Rx, all: u64) {
-    if let Ok(n) = rx.read_with(&mut [0; 8192], Wait::Never) {
+    let soon = Wait::timeout(Duration::from_millis(20));
+    if let Ok(n) = rx.read_with(&mut [0; 8192], soon) {
         panic!("{n} bytes more came than the {all} that were accepted");
     }
 }

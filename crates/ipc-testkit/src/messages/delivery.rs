@@ -131,7 +131,9 @@ fn too_long<M: Messages>() {
 fn small_buffer<M: Messages>() {
     let (mut tx, mut rx) = pair::<M>();
     let script = Script::uniform(tx.max_len());
-    let (first, second) = (script.message(1), script.message(2));
+    let (first, mut second) = (script.message(1), script.message(2));
+    // Of another length, to tell the two apart by it.
+    second.truncate(second.len().div_ceil(2));
     let sender = {
         let (first, second) = (first.clone(), second.clone());
         blocked::start("the sender", move || {

@@ -1,5 +1,7 @@
 //! How long it blocks, and what wakes it.
 
+use std::time::Duration;
+
 use ipc_core::{ErrorKind, RecvMsg, Result, SendMsg, Wait};
 
 use super::{Messages, pair};
@@ -39,11 +41,11 @@ fn full_pair<M: Messages>() -> (M::Tx, M::Rx, Script, u64) {
     (tx, rx, script, refused)
 }
 
-/// After message `last` nothing more is there.
+/// After message `last` nothing more is there, and nothing comes.
 #[track_caller]
 fn nothing_more<M: Messages>(rx: &mut M::Rx, last: u64) {
     let mut buf = vec![0; 8192];
-    if let Ok(len) = rx.try_recv(&mut buf) {
+    if let Ok(len) = rx.recv_timeout(&mut buf, Duration::from_millis(20)) {
         panic!("{len} bytes more came after message {last}: a message arrived twice");
     }
 }

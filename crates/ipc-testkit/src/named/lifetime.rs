@@ -59,28 +59,26 @@ fn contended<N: NamedObjects>() {
     for _ in 0..20 {
         let address = N::fresh();
         let barrier = Barrier::new(4);
-        let owners = thread::scope(|scope| {
-            let contend = || {
-                barrier.wait();
-                let result = create::<N>(&address);
-                // Nobody gives the name back before all have tried.
-                barrier.wait();
-                match result {
-                    Ok(owner) => {
-                        remove::<N>(owner);
-                        1
-                    }
-                    Err(error) => {
-                        let kind = error.kind();
-                        assert_eq!(kind, ErrorKind::AlreadyExists, "create: {error}");
-                        0
-                    }
-                }
-            };
+        // Returns what came of the owner's unlink, if this thread is the owner.
+        let contend = || {
+            barrier.wait();
+            let result = create::<N>(&address);
+            // Nobody gives the name back before all have tried.
+            barrier.wait();
+            match result {
+                Ok(owner) => Some(owner.unlink()),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => None,
+                Err(error) => Some(Err(error)),
+            }
+        };
+        let results = thread::scope(|scope| {
             let threads = [0; 4].map(|_| scope.spawn(contend));
-            threads.map(|thread| thread.join().expect("its panic was printed")).iter().sum::<i32>()
+            threads.map(|thread| thread.join().expect("its panic was printed"))
         });
-        assert_eq!(owners, 1, "{owners} of four threads created the same name");
+        let owners: Vec<_> = results.into_iter().flatten().collect();
+        let count = owners.len();
+        assert_eq!(count, 1, "{count} of four threads created the same name: {owners:?}");
+        owners.into_iter().for_each(|result| works("unlink", result));
     }
 }
 

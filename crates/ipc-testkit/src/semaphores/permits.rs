@@ -45,27 +45,30 @@ fn timeout_takes_none<S: Semaphores>() {
     take_all(&ours, 5);
 }
 
-/// One thread waits with deadlines that pass all the time, another posts: none may be lost between
-/// the two.
+/// One thread waits with deadlines that pass all the time, another posts whenever there is no
+/// permit: none may be lost between a post and a deadline.
 fn timeouts_race<S: Semaphores>() {
-    const ALL: u64 = 2000;
+    const ALL: u64 = 1000;
     let (ours, theirs) = pair::<S>();
-    note("posts race with deadlines: if it hangs, permits were lost");
-    let poster = blocked::start("the poster", move || {
-        for n in 0..ALL {
-            post(&ours);
-            if n.is_multiple_of(3) {
-                thread::yield_now();
+    let taken = Arc::new(AtomicU64::new(0));
+    note("posts race with deadlines: if it hangs, a permit was lost");
+    let poster = {
+        let taken = Arc::clone(&taken);
+        blocked::start("the poster", move || {
+            for n in 0..ALL {
+                while taken.load(Ordering::Acquire) < n {
+                    thread::yield_now();
+                }
+                post(&ours);
             }
+            ours
+        })
+    };
+    for n in 1..=ALL {
+        while let Err(error) = theirs.wait_timeout(Duration::from_micros(n % 50)) {
+            assert_eq!(error.kind(), ErrorKind::TimedOut, "wait: {error}");
         }
-        ours
-    });
-    let mut taken = 0;
-    while taken < ALL {
-        match theirs.wait_timeout(Duration::from_micros(taken % 50)) {
-            Ok(()) => taken += 1,
-            Err(error) => assert_eq!(error.kind(), ErrorKind::TimedOut, "wait: {error}"),
-        }
+        taken.store(n, Ordering::Release);
     }
     take_all(&poster.join(), 0);
 }
@@ -88,6 +91,7 @@ fn lock<S: Semaphores>() {
     let (ours, theirs) = pair::<S>();
     // Not added to atomically, on purpose: that is what the lock is for.
     let counter = AtomicU64::new(0);
+    let (inside, together) = (AtomicU64::new(0), AtomicU64::new(0));
     post(&ours);
     note("four threads take turns: if it hangs, a permit or a wake-up was lost");
     thread::scope(|scope| {
@@ -95,14 +99,17 @@ fn lock<S: Semaphores>() {
             scope.spawn(|| {
                 for _ in 0..EACH {
                     works("wait", handle.wait());
+                    together.fetch_max(inside.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
                     counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                    inside.fetch_sub(1, Ordering::Relaxed);
                     post(handle);
                 }
             });
         }
     });
-    let counted = counter.into_inner();
-    assert_eq!(counted, 4 * EACH, "two threads held the one permit at the same time");
+    let others = together.into_inner();
+    assert_eq!(others, 0, "{} threads held the one permit at the same time", others + 1);
+    assert_eq!(counter.into_inner(), 4 * EACH, "what one holder wrote the next one did not see");
     take_all(&ours, 1);
 }
 

@@ -1,4 +1,0 @@
-//! wip
-fn main() -> std::process::ExitCode {
-    ipc_testkit::Harness::new().run()
-}
