@@ -111,9 +111,9 @@ fn adopt_of_nothing_is_not_found() {
 fn handoff_is_adopted_once() {
     let (rx, mut tx) = pipe().expect("pipe");
     let mut peer = Peer::cast("adopts_twice");
+    tx.write_all_with(b"x", Wait::Forever).expect("write");
     rx.give(peer.command(), "once").expect("give");
     let mut peer = peer.start();
-    tx.write_all_with(b"x", Wait::Forever).expect("write");
     peer.expect("AlreadyExists");
     peer.expect("Ok(1)");
     peer.join();
