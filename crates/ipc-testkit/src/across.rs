@@ -15,8 +15,8 @@ use crate::sys;
 /// leave its process. A mechanism that is found by name implements it itself: `give` puts the name
 /// into the child's environment, `adopt` opens it there.
 pub trait Across<T> {
-    /// Why there is no way, where there is none: the cases with two processes are skipped, with this
-    /// reason.
+    /// Why there is no way, where there is none: the cases with two processes are skipped, with
+    /// this reason.
     const IMPOSSIBLE: Option<&'static str> = None;
 
     /// Arranges for the child that `command` starts to find the end under `key`.
@@ -90,7 +90,8 @@ pub fn give_descriptor(fd: OwnedFd, command: &mut Command, key: &str) -> Result<
 ///
 /// # Errors
 ///
-/// [`ErrorKind::NotFound`] when the parent gave nothing under this key or what it gave is not there.
+/// [`ErrorKind::NotFound`] when the parent gave nothing under this key or what it gave is not
+/// there.
 pub fn adopt_descriptor(key: &str) -> Result<OwnedFd> {
     let ticket = Ticket::from_env(key)?;
     let other = || Error::new(ErrorKind::NotFound, "adopt");

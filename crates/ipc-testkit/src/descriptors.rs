@@ -71,8 +71,8 @@ impl fmt::Display for Descriptors {
 
 /// Runs `op` while exactly `free` more descriptors can be opened in this process.
 ///
-/// It lowers `RLIMIT_NOFILE` and fills the holes below it, so that it is for a case that is alone in
-/// its process.
+/// It lowers `RLIMIT_NOFILE` and fills the holes below it, so that it is for a case that is alone
+/// in its process.
 ///
 /// # Panics
 ///

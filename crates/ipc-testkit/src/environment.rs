@@ -41,8 +41,8 @@ pub fn dir() -> PathBuf {
 /// A name that no other test uses, in this checkout or another: for kernel namespaces that all
 /// processes share.
 ///
-/// It consists of ASCII letters, digits and dashes, and begins with the same prefix in all processes
-/// of a case, so that [`names_in`] finds it.
+/// It consists of ASCII letters, digits and dashes, and begins with the same prefix in all
+/// processes of a case, so that [`names_in`] finds it.
 #[must_use]
 pub fn unique_name() -> String {
     static COUNTER: AtomicU32 = AtomicU32::new(0);

@@ -129,8 +129,8 @@ impl Harness {
         self.expect_failure(suite, case, says, false)
     }
 
-    /// Like [`catches`](Self::catches), for a defect that shows as a hang: the watchdog is given two
-    /// seconds.
+    /// Like [`catches`](Self::catches), for a defect that shows as a hang: the watchdog is given
+    /// two seconds.
     ///
     /// # Panics
     ///

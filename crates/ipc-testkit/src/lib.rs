@@ -1,5 +1,4 @@
-//! Conformance suites for inter-process communication, and the harness that runs each case in a
-//! process of its own.
+#![doc = include_str!("../README.md")]
 
 mod across;
 mod blocked;

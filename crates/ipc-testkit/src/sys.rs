@@ -42,7 +42,8 @@ pub(crate) fn interrupt_thread(tid: Pid) -> bool {
     unsafe { libc::syscall(libc::SYS_tgkill, pid, tid, libc::SIGUSR1) == 0 }
 }
 
-/// Gives `SIGPIPE` its default disposition, to end the process, which Rust's runtime has taken away.
+/// Gives `SIGPIPE` its default disposition, to end the process, which Rust's runtime has taken
+/// away.
 pub fn default_sigpipe() {
     // SAFETY: SIG_DFL installs no handler, so that nothing of ours runs in a signal's context.
     let previous = unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };

@@ -106,8 +106,8 @@ pub(crate) fn interrupted<T: Debug + Send + 'static>(
     blocked.join()
 }
 
-/// Signals interrupt `op` all the time until its deadline: it is `TimedOut`, not before the deadline,
-/// and does end.
+/// Signals interrupt `op` all the time until its deadline: it is `TimedOut`, not before the
+/// deadline, and does end.
 #[track_caller]
 pub(crate) fn interrupted_deadline<R: Debug + Send + 'static>(
     what: &'static str,

@@ -1,4 +1,5 @@
-//! Ends that are not given back, are given to the wrong process or do not notice each other's death.
+//! Ends that are not given back, that the wrong process gets, or that do not notice each other's
+//! death.
 
 use std::fs;
 use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
