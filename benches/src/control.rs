@@ -4,11 +4,11 @@
 //! measured.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use ipc_bench_schema::{Topology, Variant, WaitMode};
+use ipc_bench_schema::{Outcome, Topology, Variant, WaitMode};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// A number of messages to exchange over one variant.
@@ -64,16 +64,6 @@ impl Control {
         Ok(Self { reader: BufReader::new(socket), writer })
     }
 
-    /// Another value for the same side, to send from one thread and receive in another.
-    pub(crate) fn try_clone(&self) -> Result<UnixStream> {
-        self.writer.try_clone().context("control socket")
-    }
-
-    /// Says that nothing more will be sent, also by copies of this side.
-    pub(crate) fn finish(self) -> Result<()> {
-        self.writer.shutdown(Shutdown::Write).context("control socket")
-    }
-
     pub(crate) fn send(&mut self, word: &impl Serialize) -> Result<()> {
         let mut line = serde_json::to_vec(word)?;
         line.push(b'\n');
@@ -87,6 +77,14 @@ impl Control {
             return Ok(None);
         }
         serde_json::from_str(&line).map(Some).with_context(|| format!("control line {line:?}"))
+    }
+}
+
+impl Control {
+    /// The next word, if it comes in time.
+    pub(crate) fn next_within<T: DeserializeOwned>(&mut self, time: Duration) -> Result<Option<T>> {
+        self.writer.set_read_timeout(Some(time)).context("control socket")?;
+        self.next()
     }
 }
 
@@ -108,6 +106,15 @@ impl Reply {
         match error.downcast_ref::<Void>() {
             Some(Void(reason)) => Self::Void(reason.clone()),
             None => Self::Failed(format!("{error:#}")),
+        }
+    }
+
+    /// What an error means for the cell.
+    pub(crate) fn outcome(self) -> Outcome {
+        match self {
+            Self::Void(reason) => Outcome::Void { reason },
+            Self::Failed(reason) => Outcome::Failed { reason },
+            Self::Ready | Self::Done(_) => Outcome::Failed { reason: "no figures".to_owned() },
         }
     }
 

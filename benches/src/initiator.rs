@@ -4,15 +4,14 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use ipc_bench_schema::{Outcome, RunReport, RunRequest, Topology, Variant, VariantSample};
 
 use crate::control::{Batch, Control, Reply, Tally};
 use crate::workload::{self, Rtts, Workload};
-use crate::{Setup, Subject, process};
+use crate::{Setup, Subject, process, sys};
 
 /// How many batches each variant gets, in turns with the others.
 const TURNS: u64 = 6;
@@ -20,42 +19,32 @@ const TURNS: u64 = 6;
 /// How long a warm-up lasts at least before its pace is believed, in nanoseconds.
 const WARM_UP_NS: u64 = 1_000_000;
 
-/// How long the initiator may take to notice an error that the responder has told of. After that it
-/// is taken to hang in an operation that the responder should have answered.
-const GRACE: Duration = Duration::from_secs(1);
+/// How long one side waits for the other's word after an error. An initiator that does not close the
+/// conversation in this time is taken to hang in an operation that will never be answered.
+pub(crate) const GRACE: Duration = Duration::from_secs(1);
 
 /// Measures one cell once.
 ///
-/// `report` is called exactly once and must end the process: it may be called from another thread,
-/// while this one is blocked in an operation that nobody will ever answer.
-pub fn run(request: &RunRequest, report: fn(&RunReport) -> !) -> ! {
-    let of = |outcome| RunReport { key: request.key.clone(), outcome };
+/// The process has one thread, as the responder has: a second one would make the kernel and the C
+/// library take more care with every system call. So it is the responder that ends this process,
+/// should this one hang after an error there: see [`responder`](crate::responder).
+#[must_use]
+pub fn run(request: &RunRequest) -> RunReport {
     let outcome = match Subject::find(&request.key.mechanism) {
         Err(error) => Outcome::Failed { reason: error.to_string() },
         Ok(subject) => match subject.unsupported(&request.key) {
             Some(reason) => Outcome::Unsupported { reason },
-            None => match measure(subject, request, report) {
+            None => match measure(subject, request) {
                 Ok(samples) => Outcome::Ok { samples },
-                Err(error) => outcome(&Reply::of(&error)),
+                Err(error) => Reply::of(&error).outcome(),
             },
         },
     };
-    report(&of(outcome))
+    RunReport { key: request.key.clone(), outcome }
 }
 
-fn outcome(reply: &Reply) -> Outcome {
-    match reply {
-        Reply::Void(reason) => Outcome::Void { reason: reason.clone() },
-        Reply::Failed(reason) => Outcome::Failed { reason: reason.clone() },
-        Reply::Ready | Reply::Done(_) => Outcome::Failed { reason: "no figures".to_owned() },
-    }
-}
-
-fn measure(
-    subject: &Subject,
-    request: &RunRequest,
-    report: fn(&RunReport) -> !,
-) -> Result<Vec<VariantSample>> {
+fn measure(subject: &Subject, request: &RunRequest) -> Result<Vec<VariantSample>> {
+    sys::end_on_signal()?;
     let (ours, theirs) = UnixStream::pair().context("socketpair")?;
     let mut command = Command::new(std::env::current_exe().context("own path")?);
     command
@@ -77,40 +66,13 @@ fn measure(
     if let Some([cpu, _]) = request.cpus {
         process::pin(cpu)?;
     }
-    let mut control = Control::new(ours)?;
-    let mut sender = Control::new(control.try_clone()?)?;
-    let (tell, replies) = channel();
-    let request_for_report = request.clone();
-    std::thread::spawn(move || {
-        while let Ok(Some(reply)) = control.next::<Reply>() {
-            let error = !matches!(reply, Reply::Ready | Reply::Done(_));
-            let report_of_error =
-                RunReport { key: request_for_report.key.clone(), outcome: outcome(&reply) };
-            if tell.send(reply).is_err() {
-                return;
-            }
-            if error {
-                std::thread::sleep(GRACE);
-                report(&report_of_error);
-            }
-        }
-    });
-
-    let session = Session { sender: &mut sender, replies: &replies };
-    let samples = session.run(request, offers).map_err(|error| {
-        // What the responder says of it is nearer to the cause than an end of stream here.
-        match replies.recv_timeout(GRACE) {
-            Ok(reply @ (Reply::Void(_) | Reply::Failed(_))) => {
-                reply.done().expect_err("an error was matched")
-            }
-            _ => error,
-        }
-    });
+    let mut session = Session { control: Control::new(ours)? };
+    let samples = session.run(request, offers);
+    let samples = samples.map_err(|error| session.nearer_to_the_cause(error));
     if samples.is_err() {
         let _ = responder.kill();
-    } else {
-        sender.finish()?;
     }
+    drop(session);
     responder.wait().context("wait for the responder")?;
     samples
 }
@@ -121,9 +83,8 @@ pub(crate) fn setup(request: &RunRequest, variant: Variant) -> Setup {
 }
 
 /// The conversation with the responder.
-struct Session<'a> {
-    sender: &'a mut Control,
-    replies: &'a Receiver<Reply>,
+struct Session {
+    control: Control,
 }
 
 /// A variant and what was measured of it.
@@ -137,9 +98,9 @@ struct Lane {
     total: Tally,
 }
 
-impl Session<'_> {
+impl Session {
     fn run(
-        mut self,
+        &mut self,
         request: &RunRequest,
         offers: Vec<(Variant, crate::subject::Connect)>,
     ) -> Result<Vec<VariantSample>> {
@@ -189,7 +150,7 @@ impl Session<'_> {
         let (topology, wait, size) = (key.topology, key.wait, key.size);
         let batch = Batch { variant: lane.variant, topology, wait, size, count, first: lane.next };
         lane.next += count;
-        self.sender.send(&batch)?;
+        self.control.send(&batch)?;
         self.reply()?.ready()?;
         let here = lane.workload.initiate(&(&batch).into(), &mut lane.rtts)?;
         let there = self.reply()?.done()?;
@@ -205,7 +166,17 @@ impl Session<'_> {
     }
 
     fn reply(&mut self) -> Result<Reply> {
-        self.replies.recv().map_err(|_| anyhow!("the responder ended without a word"))
+        self.control.next()?.context("the responder ended without a word")
+    }
+
+    /// What the responder says of an error is nearer to its cause than an end of stream here.
+    fn nearer_to_the_cause(&mut self, error: anyhow::Error) -> anyhow::Error {
+        while let Ok(Some(reply)) = self.control.next_within(GRACE) {
+            if matches!(reply, Reply::Void(_) | Reply::Failed(_)) {
+                return reply.done().expect_err("an error was matched");
+            }
+        }
+        error
     }
 }
 

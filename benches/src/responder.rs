@@ -4,25 +4,43 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
 use anyhow::{Context, Result};
-use ipc_bench_schema::RunRequest;
+use ipc_bench_schema::{RunReport, RunRequest};
+use rustix::process::{Pid, Signal};
 
 use crate::control::{Batch, Control, Reply};
-use crate::initiator::setup;
+use crate::initiator::{GRACE, setup};
 use crate::{Subject, process};
 
 /// Takes part in batches until the initiator, which has the pid `parent`, closes the control socket.
 ///
+/// An error is told to the initiator. One that does not close the socket then hangs in an operation
+/// that this process should have answered; its report comes back from here, to be printed in its
+/// place, and [`end_initiator`] ends it.
+///
 /// # Errors
 ///
 /// Only what cannot be told to the initiator.
-pub fn run(parent: u32, request: &RunRequest) -> Result<()> {
+pub fn run(parent: u32, request: &RunRequest) -> Result<Option<RunReport>> {
     process::die_with(parent)?;
     let socket = std::io::stdin().as_fd().try_clone_to_owned().context("standard input")?;
     let mut control = Control::new(UnixStream::from(socket))?;
-    match serve(&mut control, request) {
-        Ok(()) => Ok(()),
-        Err(error) => control.send(&Reply::of(&error)),
+    let Err(error) = serve(&mut control, request) else { return Ok(None) };
+    let reply = Reply::of(&error);
+    control.send(&reply)?;
+    if let Ok(None) = control.next_within::<Batch>(GRACE) {
+        return Ok(None);
     }
+    Ok(Some(RunReport { key: request.key.clone(), outcome: reply.outcome() }))
+}
+
+/// Ends the initiator, as a success: its report was printed in its place.
+///
+/// # Errors
+///
+/// If it has ended.
+pub fn end_initiator(parent: u32) -> Result<()> {
+    let pid = i32::try_from(parent).ok().and_then(Pid::from_raw).context("the initiator's pid")?;
+    rustix::process::kill_process(pid, Signal::USR1).context("the initiator has ended")
 }
 
 fn serve(control: &mut Control, request: &RunRequest) -> Result<()> {

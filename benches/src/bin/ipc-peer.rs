@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use ipc_bench_schema::{PeerInfo, RunReport};
+use ipc_bench_schema::PeerInfo;
 use ipc_benches::{Subject, floors, initiator, process, responder, subjects};
 use serde::Serialize;
 
@@ -34,11 +34,16 @@ fn run(args: &[&str]) -> Result<()> {
         ["run", request] => {
             process::die_with(process::parent())?;
             let request = serde_json::from_str(request).context("request")?;
-            initiator::run(&request, finish)
+            answer(&initiator::run(&request))
         }
         ["respond", parent, request] => {
             let request = serde_json::from_str(request).context("request")?;
-            responder::run(parent.parse().context("parent")?, &request)
+            let parent = parent.parse().context("parent")?;
+            if let Some(report) = responder::run(parent, &request)? {
+                answer(&report)?;
+                responder::end_initiator(parent)?;
+            }
+            Ok(())
         }
         ["floor-respond", parent, floor, cpu] => floors::respond(
             parent.parse().context("parent")?,
@@ -54,18 +59,4 @@ fn answer(it: &impl Serialize) -> Result<()> {
     let mut line = serde_json::to_vec(it)?;
     line.push(b'\n');
     std::io::stdout().lock().write_all(&line).context("standard output")
-}
-
-/// Prints the report and ends the process, with all its threads.
-fn finish(report: &RunReport) -> ! {
-    // The lock is never released: a second thread that reports as well waits here until the end.
-    let _only_once = Box::leak(Box::new(std::io::stdout().lock()));
-    let code = match serde_json::to_vec(report).map(|mut line| {
-        line.push(b'\n');
-        _only_once.write_all(&line).and_then(|()| _only_once.flush())
-    }) {
-        Ok(Ok(())) => 0,
-        _ => 1,
-    };
-    std::process::exit(code)
 }
