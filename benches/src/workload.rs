@@ -159,3 +159,117 @@ fn measured(run: impl FnOnce() -> Result<(u64, u64)>) -> Result<Tally> {
 fn nanos(from: Instant, to: Instant) -> u64 {
     u64::try_from((to - from).as_nanos()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use super::*;
+    use crate::Setup;
+
+    /// What a faulty link does to message number 5 of those it sends.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Fault {
+        None,
+        Lose,
+        Repeat,
+        Swap,
+        FlipLastBit,
+        Truncate,
+    }
+
+    struct Faulty {
+        fault: Fault,
+        sent: u64,
+        held: Option<Vec<u8>>,
+        tx: Sender<Vec<u8>>,
+        rx: Receiver<Vec<u8>>,
+    }
+
+    fn pair(fault: Fault) -> (Faulty, Faulty) {
+        let ((a_tx, b_rx), (b_tx, a_rx)) = (channel(), channel());
+        let link = |fault, tx, rx| Faulty { fault, sent: 0, held: None, tx, rx };
+        (link(fault, a_tx, a_rx), link(Fault::None, b_tx, b_rx))
+    }
+
+    impl Link for Faulty {
+        type Offer = ();
+
+        fn offer(_: &Setup, _: &mut Command) -> Result<()> {
+            Ok(())
+        }
+
+        fn connect((): ()) -> Result<Self> {
+            Ok(pair(Fault::None).0)
+        }
+
+        fn join(_: &Setup) -> Result<Self> {
+            Ok(pair(Fault::None).0)
+        }
+
+        fn send(&mut self, msg: &[u8], _: WaitMode) -> Result<()> {
+            self.sent += 1;
+            let mut msg = msg.to_vec();
+            let fault = if self.sent == 5 { self.fault } else { Fault::None };
+            match fault {
+                Fault::Lose => return Ok(()),
+                Fault::Repeat => self.tx.send(msg.clone())?,
+                Fault::Swap => {
+                    self.held = Some(msg);
+                    return Ok(());
+                }
+                Fault::FlipLastBit => *msg.last_mut().expect("not empty") ^= 1,
+                Fault::Truncate => msg.truncate(msg.len() - 1),
+                Fault::None => {}
+            }
+            self.tx.send(msg)?;
+            if let Some(held) = self.held.take() {
+                self.tx.send(held)?;
+            }
+            Ok(())
+        }
+
+        fn recv(&mut self, buf: &mut [u8], _: WaitMode) -> Result<usize> {
+            let msg = self.rx.recv()?;
+            buf[..msg.len()].copy_from_slice(&msg);
+            Ok(msg.len())
+        }
+    }
+
+    /// What the responder says of a stream of 20 messages.
+    fn respond(topology: Topology, fault: Fault) -> Result<Tally> {
+        let (here, there) = pair(fault);
+        let spec = BatchSpec { topology, wait: WaitMode::Block, size: 100, count: 20, first: 1 };
+        let responder = std::thread::spawn(move || Runner(there).respond(&spec));
+        let mut rtts = histogram().expect("histogram");
+        // Its own error, if any, follows from the responder's.
+        let _ = Runner(here).initiate(&spec, &mut rtts);
+        responder.join().expect("no panic")
+    }
+
+    #[test]
+    fn a_sound_link_is_measured() {
+        for &topology in Topology::ALL {
+            let tally = respond(topology, Fault::None).expect("nothing is wrong");
+            let first_is_not_clocked = u64::from(topology == Topology::Stream);
+            assert_eq!(tally.messages, 20 - first_is_not_clocked);
+        }
+    }
+
+    #[test]
+    fn each_fault_voids_the_cell_with_its_own_reason() {
+        for (fault, says) in [
+            (Fault::Lose, "message 6 came in place of 5: 1 lost"),
+            (Fault::Repeat, "message 5 came again in place of 6"),
+            (Fault::Swap, "message 6 came in place of 5: 1 lost"),
+            (Fault::FlipLastBit, "byte 99 of message 5 is"),
+            (Fault::Truncate, "message 5 has 99 bytes, not 100"),
+        ] {
+            let error = respond(Topology::Stream, fault).expect_err("it is faulty");
+            let void = error.downcast_ref::<Void>();
+            let Void(reason) = void.unwrap_or_else(|| panic!("{fault:?}: {error}"));
+            assert!(reason.contains(says), "{fault:?}: {reason}");
+        }
+    }
+}
