@@ -11,6 +11,9 @@ use crate::{blocked, note};
 /// A deadline short enough for a test and long enough to block in.
 const SHORT: Duration = Duration::from_millis(60);
 
+/// A deadline long enough for many signals to come before it.
+const LONGER: Duration = Duration::from_millis(150);
+
 /// How often a wait without a deadline is interrupted.
 const INTERRUPTIONS: u64 = 100;
 
@@ -116,13 +119,13 @@ pub(crate) fn interrupted_deadline<R: Debug + Send + 'static>(
     note(format!(
         "signals interrupt {what} all the time: if it hangs, each of them begins the timeout anew"
     ));
-    let deadline = Instant::now() + SHORT;
     let blocked = blocked::start(what, move || {
+        let deadline = Instant::now() + LONGER;
         let result = op(Wait::Until(deadline));
-        (result, Instant::now())
+        (result, deadline, Instant::now())
     });
     let times = blocked.interrupt(u64::MAX);
-    let (result, now) = blocked.join();
+    let (result, deadline, now) = blocked.join();
     let what = format!("{what}, interrupted by {times} signals (EINTR),");
     fails(&what, result, ErrorKind::TimedOut);
     not_early(&what, deadline, now);

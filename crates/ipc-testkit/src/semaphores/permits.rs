@@ -100,17 +100,20 @@ fn lock<S: Semaphores>() {
                 for _ in 0..EACH {
                     works("wait", handle.wait());
                     together.fetch_max(inside.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
-                    counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                    let count = counter.load(Ordering::Relaxed);
+                    // Whoever can come in has a chance to.
+                    thread::yield_now();
+                    counter.store(count + 1, Ordering::Relaxed);
                     inside.fetch_sub(1, Ordering::Relaxed);
                     post(handle);
                 }
             });
         }
     });
+    take_all(&ours, 1);
     let others = together.into_inner();
     assert_eq!(others, 0, "{} threads held the one permit at the same time", others + 1);
     assert_eq!(counter.into_inner(), 4 * EACH, "what one holder wrote the next one did not see");
-    take_all(&ours, 1);
 }
 
 fn one_of_two<S: Semaphores>() {

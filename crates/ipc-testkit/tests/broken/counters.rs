@@ -181,6 +181,7 @@ impl Defect for LosesOnTimeout {
         // It gives its place in the queue back, and a permit that came meanwhile is gone.
         rx.inner.take(wait).inspect_err(|error| {
             if error.kind() == ErrorKind::TimedOut {
+                std::thread::sleep(Duration::from_micros(20));
                 let _ = rx.inner.take(Wait::Never);
             }
         })
@@ -234,11 +235,12 @@ impl Defect for LooksThenTakes {
     const NAME: &'static str = "looks-and-takes-in-two-steps";
 
     fn take(rx: &End<Self>, wait: Wait) -> Result<u64> {
-        // Both waiters see the one permit, and one of them finds nothing to take.
+        // All waiters see the one permit, and those who find nothing to take go on as well.
         if wait == Wait::Forever {
             poll_once(&rx.inner, wait);
             std::thread::sleep(Duration::from_micros(200));
             let _ = rx.inner.take(Wait::Never);
+            std::thread::sleep(Duration::from_micros(200));
             return Ok(1);
         }
         rx.inner.take(wait)
@@ -272,7 +274,7 @@ pub(crate) fn add(harness: Harness) -> Harness {
         )
         .semaphore::<LooksThenTakes>(
             "one_permit_makes_a_lock_of_four_threads",
-            "threads held the one permit at the same time",
+            "wait for a permit more than were posted with Wait::Never must be WouldBlock",
         )
         .0
 }

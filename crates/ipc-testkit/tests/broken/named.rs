@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, OpenOptions};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ipc_core::{Caps, ErrorKind, Named, Result};
 use ipc_testkit::{Harness, NamedObjects};
@@ -159,7 +160,7 @@ impl Defect for LooksThenCreates {
         if path.exists() {
             return Document::create(path, &());
         }
-        std::thread::yield_now();
+        std::thread::sleep(Duration::from_millis(1));
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).open(path);
         Ok(Document { path: path.to_owned(), file: file.expect("open"), owned: true })

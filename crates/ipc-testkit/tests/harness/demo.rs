@@ -26,7 +26,8 @@ pub(crate) fn command(args: &[&str]) -> Command {
             command.env_remove(key);
         }
     }
-    command.env(DEMO, "1").args(args);
+    // A run that is killed leaves the directory of its case behind: in that of ours.
+    command.env(DEMO, "1").env("TMPDIR", dir()).args(args);
     command
 }
 

@@ -88,6 +88,9 @@ fn killed_run() {
         poll(&mut [PollFd::new(&pidfd.as_fd(), PollFlags::IN)], None).expect("poll");
     }
     clean_up();
+    for name in ipc_testkit::names_in_dir() {
+        fs::remove_dir(dir().join(name)).expect("remove the directory of the killed case");
+    }
 }
 
 fn clean_up() {

@@ -36,9 +36,9 @@ impl Defect for Blocks {
     }
 }
 
-fn half(wait: Wait) -> Wait {
+fn sixteenth(wait: Wait) -> Wait {
     match wait {
-        Wait::Until(_) => Wait::timeout(wait.remaining().unwrap_or_default() / 2),
+        Wait::Until(_) => Wait::timeout(wait.remaining().unwrap_or_default() / 16),
         other => other,
     }
 }
@@ -49,10 +49,10 @@ impl Defect for TooEarly {
     const NAME: &'static str = "times-out-too-early";
 
     fn recv(rx: &mut End<Self>, buf: &mut [u8], wait: Wait) -> Result<usize> {
-        rx.inner.recv_with(buf, half(wait))
+        rx.inner.recv_with(buf, sixteenth(wait))
     }
     fn send(tx: &mut End<Self>, msg: &[u8], wait: Wait) -> Result<()> {
-        tx.inner.send_with(msg, half(wait))
+        tx.inner.send_with(msg, sixteenth(wait))
     }
 }
 
