@@ -67,24 +67,36 @@ impl DuplexPipe {
 }
 
 impl ReadBytes for DuplexPipe {
+    #[inline]
     fn read_with(&mut self, buf: &mut [u8], wait: Wait) -> Result<usize> {
         self.rx.read_with(buf, wait)
     }
 }
 
 impl WriteBytes for DuplexPipe {
+    #[inline]
+    fn write_with(&mut self, buf: &[u8], wait: Wait) -> Result<usize> {
+        self.tx.write_with(buf, wait)
+    }
+
     fn write_vectored_with(&mut self, bufs: &[IoSlice<'_>], wait: Wait) -> Result<usize> {
         self.tx.write_vectored_with(bufs, wait)
     }
 }
 
 impl ReadBytes for &DuplexPipe {
+    #[inline]
     fn read_with(&mut self, buf: &mut [u8], wait: Wait) -> Result<usize> {
         (&self.rx).read_with(buf, wait)
     }
 }
 
 impl WriteBytes for &DuplexPipe {
+    #[inline]
+    fn write_with(&mut self, buf: &[u8], wait: Wait) -> Result<usize> {
+        (&self.tx).write_with(buf, wait)
+    }
+
     fn write_vectored_with(&mut self, bufs: &[IoSlice<'_>], wait: Wait) -> Result<usize> {
         (&self.tx).write_vectored_with(bufs, wait)
     }

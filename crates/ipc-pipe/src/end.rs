@@ -53,22 +53,61 @@ impl End {
         self.fd
     }
 
-    /// Reads once: `read`, `readv` or `preadv2`.
-    pub(crate) fn read(&self, bufs: &mut [IoSliceMut<'_>], wait: Wait) -> Result<usize> {
-        if wait == Wait::Forever {
-            return self.block(|| read_any(&self.fd, bufs), PollFlags::IN, "read");
+    /// Reads once: `read` or `preadv2`.
+    ///
+    /// This and [`write`](Self::write) are what a caller's time goes into: the common case is a call
+    /// that works, and everything else is elsewhere.
+    #[inline]
+    pub(crate) fn read(&self, buf: &mut [u8], wait: Wait) -> Result<usize> {
+        if !matches!(wait, Wait::Forever) {
+            return self.read_waiting(&mut [IoSliceMut::new(buf)], wait);
         }
-        let now = || self.read_now(bufs);
-        wait_for("read", wait, now, || wait_ready("read", self.as_fd(), PollFlags::IN, wait))
+        match rustix::io::read(&self.fd, &mut *buf) {
+            Ok(n) => Ok(n),
+            Err(errno) => {
+                self.go_on(errno, "read", PollFlags::IN, || rustix::io::read(&self.fd, &mut *buf))
+            }
+        }
     }
 
-    /// Writes once: `write`, `writev` or `pwritev2`.
-    pub(crate) fn write(&self, bufs: &[IoSlice<'_>], wait: Wait) -> Result<usize> {
-        if wait == Wait::Forever {
-            return self.block(|| self.write_blocking(bufs), PollFlags::OUT, "write");
+    /// Reads once into several buffers: `readv` or `preadv2`.
+    pub(crate) fn read_vectored(&self, bufs: &mut [IoSliceMut<'_>], wait: Wait) -> Result<usize> {
+        if !matches!(wait, Wait::Forever) {
+            return self.read_waiting(bufs, wait);
         }
-        let now = || self.write_now(bufs);
-        wait_for("write", wait, now, || wait_ready("write", self.as_fd(), PollFlags::OUT, wait))
+        match rustix::io::readv(&self.fd, bufs) {
+            Ok(n) => Ok(n),
+            Err(errno) => {
+                self.go_on(errno, "readv", PollFlags::IN, || rustix::io::readv(&self.fd, bufs))
+            }
+        }
+    }
+
+    /// Writes once: `write` or `pwritev2`.
+    #[inline]
+    pub(crate) fn write(&self, buf: &[u8], wait: Wait) -> Result<usize> {
+        if !matches!(wait, Wait::Forever) || self.mind_sigpipe {
+            return self.write_vectored(&[IoSlice::new(buf)], wait);
+        }
+        match rustix::io::write(&self.fd, buf) {
+            Ok(n) => Ok(n),
+            Err(errno) => {
+                self.go_on(errno, "write", PollFlags::OUT, || rustix::io::write(&self.fd, buf))
+            }
+        }
+    }
+
+    /// Writes once from several buffers: `writev` or `pwritev2`.
+    pub(crate) fn write_vectored(&self, bufs: &[IoSlice<'_>], wait: Wait) -> Result<usize> {
+        if !matches!(wait, Wait::Forever) {
+            let now = || self.write_now(bufs);
+            let until_ready = || wait_ready("write", self.as_fd(), PollFlags::OUT, wait);
+            return wait_for("write", wait, now, until_ready);
+        }
+        match self.write_blocking(bufs) {
+            Ok(n) => Ok(n),
+            Err(errno) => self.go_on(errno, "writev", PollFlags::OUT, || self.write_blocking(bufs)),
+        }
     }
 
     /// Runs an operation that may raise `SIGPIPE`, with that signal held off where it matters.
@@ -79,21 +118,33 @@ impl End {
         if self.mind_sigpipe { sys::without_sigpipe(write) } else { write() }
     }
 
-    /// Makes one blocking call, again after a signal, and also on a descriptor that somebody has set
-    /// to `O_NONBLOCK`.
-    fn block(
+    /// Goes on after a blocking call has failed: again after a signal, and also on a descriptor that
+    /// somebody has set to `O_NONBLOCK`.
+    #[cold]
+    fn go_on(
         &self,
-        mut call: impl FnMut() -> Result<usize, Errno>,
-        ready: PollFlags,
+        mut errno: Errno,
         op: &'static str,
+        ready: PollFlags,
+        mut call: impl FnMut() -> Result<usize, Errno>,
     ) -> Result<usize> {
         loop {
+            match errno {
+                Errno::INTR => {}
+                Errno::AGAIN => wait_ready(op, self.as_fd(), ready, Wait::Forever)?,
+                errno => return Err(os(op)(errno)),
+            }
             match call() {
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => wait_ready(op, self.as_fd(), ready, Wait::Forever)?,
-                result => return result.map_err(os(op)),
+                Ok(n) => return Ok(n),
+                Err(next) => errno = next,
             }
         }
+    }
+
+    #[inline(never)]
+    fn read_waiting(&self, bufs: &mut [IoSliceMut<'_>], wait: Wait) -> Result<usize> {
+        let now = || self.read_now(bufs);
+        wait_for("read", wait, now, || wait_ready("read", self.as_fd(), PollFlags::IN, wait))
     }
 
     fn read_now(&self, bufs: &mut [IoSliceMut<'_>]) -> Result<usize, Errno> {

@@ -1,6 +1,5 @@
 //! Pipes in packet mode: each write is read as one message.
 
-use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use ipc_core::{
@@ -118,7 +117,7 @@ impl SendMsg for &PacketWriter {
                 .with_note("a packet has one byte at least"));
         }
         // A write of at most PIPE_BUF bytes is atomic: all of it, or an error.
-        self.0.write(&[IoSlice::new(msg)], wait).map(drop)
+        self.0.write(msg, wait).map(drop)
     }
 }
 
@@ -139,9 +138,9 @@ impl RecvMsg for PacketReader {
             // bytes costs less than a read into two buffers.
             let direct = buf.len() >= PIPE_BUF;
             let n = if direct {
-                self.end.read(&mut [IoSliceMut::new(buf)], wait)?
+                self.end.read(buf, wait)?
             } else {
-                self.end.read(&mut [IoSliceMut::new(&mut self.spill[..])], wait)?
+                self.end.read(&mut self.spill[..], wait)?
             };
             if n == 0 {
                 return Err(Error::new(ErrorKind::Disconnected, "receive packet"));

@@ -347,12 +347,14 @@ impl TryFrom<OwnedFd> for PipeWriter {
 }
 
 impl ReadBytes for &PipeReader {
+    #[inline]
     fn read_with(&mut self, buf: &mut [u8], wait: Wait) -> Result<usize> {
-        self.0.read(&mut [IoSliceMut::new(buf)], wait)
+        self.0.read(buf, wait)
     }
 }
 
 impl ReadBytes for PipeReader {
+    #[inline]
     fn read_with(&mut self, buf: &mut [u8], wait: Wait) -> Result<usize> {
         (&*self).read_with(buf, wait)
     }
@@ -360,11 +362,21 @@ impl ReadBytes for PipeReader {
 
 impl WriteBytes for &PipeWriter {
     fn write_vectored_with(&mut self, bufs: &[IoSlice<'_>], wait: Wait) -> Result<usize> {
-        self.0.write(bufs, wait)
+        self.0.write_vectored(bufs, wait)
+    }
+
+    #[inline]
+    fn write_with(&mut self, buf: &[u8], wait: Wait) -> Result<usize> {
+        self.0.write(buf, wait)
     }
 }
 
 impl WriteBytes for PipeWriter {
+    #[inline]
+    fn write_with(&mut self, buf: &[u8], wait: Wait) -> Result<usize> {
+        (&*self).write_with(buf, wait)
+    }
+
     fn write_vectored_with(&mut self, bufs: &[IoSlice<'_>], wait: Wait) -> Result<usize> {
         (&*self).write_vectored_with(bufs, wait)
     }
@@ -376,7 +388,7 @@ impl Read for &PipeReader {
     }
 
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        Ok(self.0.read(bufs, Wait::Forever)?)
+        Ok(self.0.read_vectored(bufs, Wait::Forever)?)
     }
 }
 
