@@ -1,7 +1,7 @@
 //! What the machine itself charges, before any mechanism does.
 //!
 //! Each floor is measured by two fresh processes, as the cells are. The initiator decides when it
-//! is over and stores [`STOP`]; the responder follows.
+//! is over and stores a last value; the responder follows.
 
 use std::hint::spin_loop;
 use std::os::fd::{AsFd, OwnedFd};

@@ -78,3 +78,8 @@ pub use pipe::{PipeOptions, PipeReader, PipeWriter, pipe};
 ///
 /// `pipe`(7), section *PIPE_BUF*.
 pub const PIPE_BUF: usize = 4096;
+
+/// Compiles the examples of the workspace's README.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
