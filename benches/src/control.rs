@@ -3,7 +3,7 @@
 //! The socket is the responder's standard input. It is used between batches only, while nothing is
 //! measured.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -85,6 +85,20 @@ impl Control {
     pub(crate) fn next_within<T: DeserializeOwned>(&mut self, time: Duration) -> Result<Option<T>> {
         self.writer.set_read_timeout(Some(time)).context("control socket")?;
         self.next()
+    }
+
+    /// Whether the other process closes its side in time, whatever it says before.
+    pub(crate) fn ended_within(&mut self, time: Duration) -> bool {
+        let mut line = String::new();
+        self.writer.set_read_timeout(Some(time)).is_err()
+            || loop {
+                match self.reader.read_line(&mut line) {
+                    Ok(1..) => {}
+                    Ok(0) => break true,
+                    // A side that is closed with unread words in it resets the connection.
+                    Err(error) => break error.kind() != ErrorKind::WouldBlock,
+                }
+            }
     }
 }
 

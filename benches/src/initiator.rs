@@ -45,6 +45,9 @@ pub fn run(request: &RunRequest) -> RunReport {
 
 fn measure(subject: &Subject, request: &RunRequest) -> Result<Vec<VariantSample>> {
     sys::end_on_signal()?;
+    if let Some([cpu, _]) = request.cpus {
+        process::pin(cpu)?;
+    }
     let (ours, theirs) = UnixStream::pair().context("socketpair")?;
     let mut command = Command::new(std::env::current_exe().context("own path")?);
     command
@@ -63,9 +66,6 @@ fn measure(subject: &Subject, request: &RunRequest) -> Result<Vec<VariantSample>
     // It holds copies of the ends that were given: the responder's death must be seen.
     drop(command);
 
-    if let Some([cpu, _]) = request.cpus {
-        process::pin(cpu)?;
-    }
     let mut session = Session { control: Control::new(ours)? };
     let samples = session.run(request, offers);
     let samples = samples.map_err(|error| session.nearer_to_the_cause(error));

@@ -27,7 +27,7 @@ pub fn run(parent: u32, request: &RunRequest) -> Result<Option<RunReport>> {
     let Err(error) = serve(&mut control, request) else { return Ok(None) };
     let reply = Reply::of(&error);
     control.send(&reply)?;
-    if let Ok(None) = control.next_within::<Batch>(GRACE) {
+    if control.ended_within(GRACE) {
         return Ok(None);
     }
     Ok(Some(RunReport { key: request.key.clone(), outcome: reply.outcome() }))

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::{Instant, SystemTime};
 
 use anyhow::Result;
+use ipc_bench_schema::FloorReport;
 use ipc_bench_schema::results::Config;
 
 use crate::cli::BenchOptions;
@@ -61,6 +62,7 @@ pub(crate) fn run(options: &BenchOptions) -> Result<ExitCode> {
         warnings: host::warnings(&host, &cpus, rounds),
         host,
         cpus,
+        floor_report: Some(FloorReport { floors: Vec::new(), missing: Vec::new() }),
         floors: Default::default(),
         tallies: planned.into_iter().map(Tally::new).collect(),
         run: base.begin(now)?,

@@ -33,6 +33,19 @@ pub(crate) fn record(report: &FloorReport) -> Floors {
     floors
 }
 
+/// Adds what another round brought.
+pub(crate) fn merge(known: &mut FloorReport, more: FloorReport) {
+    for sample in more.floors {
+        let same =
+            |it: &&mut FloorSample| (&it.name, it.placement) == (&sample.name, sample.placement);
+        match known.floors.iter_mut().find(same) {
+            Some(it) => it.values.extend(sample.values),
+            None => known.floors.push(sample),
+        }
+    }
+    known.missing = more.missing;
+}
+
 /// The floors when none could be measured.
 pub(crate) fn none(reason: &str) -> Floors {
     let names = [

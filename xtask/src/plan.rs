@@ -79,12 +79,12 @@ impl Preset {
         }
     }
 
-    /// How long each floor is measured, in milliseconds.
+    /// How long each floor is measured in each round, in milliseconds.
     pub(crate) fn floor_budget_ms(self) -> u64 {
         match self {
-            Self::Quick => 100,
-            Self::Default => 300,
-            Self::Full => 1000,
+            Self::Quick => 20,
+            Self::Default => 40,
+            Self::Full => 100,
         }
     }
 }

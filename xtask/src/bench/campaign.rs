@@ -1,11 +1,11 @@
-//! One run of the benchmark: the floors, a first look at each cell, and the rounds.
+//! One run of the benchmark: a first look at each cell, and the rounds.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use ipc_bench_schema::results::{Build, Config, Floors, Host};
-use ipc_bench_schema::{FloorRequest, Outcome, Results, RunRequest, SCHEMA};
+use ipc_bench_schema::{FloorReport, FloorRequest, Outcome, Results, RunRequest, SCHEMA};
 use tempfile::TempDir;
 
 use crate::cpus::Cpus;
@@ -35,6 +35,8 @@ pub(super) struct Campaign<'a> {
     pub(super) warnings: Vec<String>,
     pub(super) host: Host,
     pub(super) cpus: Cpus,
+    /// All that was measured of the floors; `None` once that has failed.
+    pub(super) floor_report: Option<FloorReport>,
     pub(super) floors: Floors,
     pub(super) tallies: Vec<Tally>,
     pub(super) run: Run,
@@ -45,7 +47,6 @@ impl Campaign<'_> {
     /// Measures everything. The figures so far are on disk after each round.
     pub(super) fn measure(&mut self) -> Result<()> {
         self.save()?;
-        self.measure_floors()?;
         let mut rng = fastrand::Rng::with_seed(self.config.seed);
         if self.pace.adapts() {
             self.look()?;
@@ -87,16 +88,23 @@ impl Campaign<'_> {
         self.run.write_results(&self.results())
     }
 
-    fn measure_floors(&mut self) -> Result<()> {
-        let left = Duration::from_millis(7 * self.floor_budget_ms);
-        self.progress.stage("floors", 1, left);
+    /// Measures the floors again and adds that to what is known of them: once a round, as the cells
+    /// are, since the machine does not charge the same all the time.
+    fn measure_floors(&mut self, left: Duration) -> Result<()> {
         self.progress.next("what the machine itself costs", left);
         let request = FloorRequest { cpus: self.cpus.pair, budget_ms: self.floor_budget_ms };
-        match self.peer.floors(&request, self.interrupts)? {
-            Ok(report) => self.floors = floors::record(&report),
-            Err(why) => {
-                self.floors = floors::none(&why);
-                self.warnings.push(format!("the floors could not be measured ({why}): no ×floor"));
+        if let Some(known) = &mut self.floor_report {
+            match self.peer.floors(&request, self.interrupts)? {
+                Ok(report) => {
+                    floors::merge(known, report);
+                    self.floors = floors::record(known);
+                }
+                Err(why) => {
+                    self.floors = floors::none(&why);
+                    self.floor_report = None;
+                    self.warnings
+                        .push(format!("the floors could not be measured ({why}): no ×floor"));
+                }
             }
         }
         self.progress.advance();
@@ -144,7 +152,8 @@ impl Campaign<'_> {
         let later = order.len() * (self.config.rounds - round - 1);
         let name = format!("round {} of {}", round + 1, self.config.rounds);
         let left = order.len() + later;
-        self.progress.stage(&name, left, self.pace.left(left));
+        self.progress.stage(&name, left + 1, self.pace.left(left));
+        self.measure_floors(self.pace.left(left))?;
         let mut spent = Spent::default();
         for (done, &cell) in order.iter().enumerate() {
             let began = Instant::now();
