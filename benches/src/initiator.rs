@@ -66,7 +66,7 @@ fn measure(subject: &Subject, request: &RunRequest) -> Result<Vec<VariantSample>
     // It holds copies of the ends that were given: the responder's death must be seen.
     drop(command);
 
-    let mut session = Session { control: Control::new(ours)? };
+    let mut session = Session { control: Control::new(ours)?, told: false };
     let samples = session.run(request, offers);
     let samples = samples.map_err(|error| session.nearer_to_the_cause(error));
     if samples.is_err() {
@@ -85,6 +85,8 @@ pub(crate) fn setup(request: &RunRequest, variant: Variant) -> Setup {
 /// The conversation with the responder.
 struct Session {
     control: Control,
+    /// The responder has told of an error: there is no more to come.
+    told: bool,
 }
 
 /// A variant and what was measured of it.
@@ -166,12 +168,16 @@ impl Session {
     }
 
     fn reply(&mut self) -> Result<Reply> {
-        self.control.next()?.context("the responder ended without a word")
+        let reply = self.control.next()?.context("the responder ended without a word")?;
+        self.told |= matches!(reply, Reply::Void(_) | Reply::Failed(_));
+        Ok(reply)
     }
 
     /// What the responder says of an error is nearer to its cause than an end of stream here.
     fn nearer_to_the_cause(&mut self, error: anyhow::Error) -> anyhow::Error {
-        while let Ok(Some(reply)) = self.control.next_within(GRACE) {
+        while !self.told
+            && let Ok(Some(reply)) = self.control.next_within(GRACE)
+        {
             if matches!(reply, Reply::Void(_) | Reply::Failed(_)) {
                 return reply.done().expect_err("an error was matched");
             }
