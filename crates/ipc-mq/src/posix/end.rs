@@ -1,0 +1,171 @@
+//! What the two ends of a queue have in common: descriptors, waiting and attributes.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use ipc_core::{Error, ErrorKind, Rejected, Result, Wait};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{FileType, OFlags};
+use rustix::io::Errno;
+
+use crate::kind::os;
+use crate::sys::posix::{self as sys, Sleep};
+
+/// What a queue has room for, and what is in it.
+///
+/// # Examples
+///
+/// ```
+/// use ipc_core::{Pair, SendMsg};
+/// use ipc_mq::posix::QueueOptions;
+///
+/// let (rx, mut tx) = QueueOptions::new().capacity(3).message_size(100).pair()?;
+/// tx.send(b"one")?;
+/// let attributes = rx.attributes()?;
+/// assert_eq!((attributes.capacity, attributes.message_size), (3, 100));
+/// assert_eq!(attributes.messages, 1);
+/// # Ok::<(), ipc_core::Error>(())
+/// ```
+///
+/// # References
+///
+/// `mq_getattr`(3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+#[doc(alias = "mq_attr")]
+pub struct Attributes {
+    /// How many messages fit: `mq_maxmsg`.
+    pub capacity: usize,
+    /// How long a message may be, in bytes: `mq_msgsize`.
+    pub message_size: usize,
+    /// How many messages are in it now: `mq_curmsgs`.
+    pub messages: usize,
+    /// Whether somebody who shares the open file description has set `O_NONBLOCK`. This crate never
+    /// does, and blocks all the same.
+    pub nonblocking: bool,
+}
+
+/// Asks the kernel: `mq_getattr`.
+pub(super) fn attributes(fd: BorrowedFd<'_>) -> Result<Attributes> {
+    let attr = sys::getattr(fd).map_err(os("mq_getattr"))?;
+    let count = |it| usize::try_from(it).unwrap_or(0);
+    Ok(Attributes {
+        capacity: count(attr.maxmsg),
+        message_size: count(attr.msgsize),
+        messages: count(attr.curmsgs),
+        nonblocking: attr.flags & i64::from(libc::O_NONBLOCK) as std::ffi::c_long != 0,
+    })
+}
+
+/// Which end of a queue a descriptor must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Sends,
+    Receives,
+}
+
+/// Checks that a descriptor is this end of a queue, and returns its attributes.
+pub(super) fn check(fd: BorrowedFd<'_>, side: Side) -> Result<Attributes> {
+    const OP: &str = "adopt descriptor";
+    let wrong = |expected, found| {
+        Err(Error::new(ErrorKind::WrongType { expected, found }, OP))
+    };
+    let stat = rustix::fs::fstat(fd).map_err(os("fstat"))?;
+    let attributes = match attributes(fd) {
+        // Not a queue; that it is open, `fstat` has shown.
+        Err(error) if error.raw_os_error() == Some(Errno::BADF.raw_os_error()) => {
+            let found = match FileType::from_raw_mode(stat.st_mode) {
+                FileType::Fifo => "a pipe or FIFO",
+                FileType::RegularFile => "a regular file",
+                FileType::Directory => "a directory",
+                FileType::Symlink => "a symbolic link",
+                FileType::Socket => "a socket",
+                FileType::CharacterDevice => "a character device",
+                FileType::BlockDevice => "a block device",
+                _ => "something without a file type (an eventfd, epoll or the like)",
+            };
+            return wrong("a POSIX message queue", found);
+        }
+        attributes => attributes?,
+    };
+    let access = rustix::fs::fcntl_getfl(fd).map_err(os("fcntl"))? & OFlags::RWMODE;
+    match (side, access) {
+        (Side::Sends, OFlags::RDONLY) => {
+            wrong("a queue that is open for sending", "one that is open for receiving alone")
+        }
+        (Side::Receives, OFlags::WRONLY) => {
+            wrong("a queue that is open for receiving", "one that is open for sending alone")
+        }
+        _ => Ok(attributes),
+    }
+}
+
+/// Checks a descriptor and hands it back if it is not this end of a queue.
+pub(super) fn checked(
+    fd: OwnedFd,
+    side: Side,
+) -> Result<(OwnedFd, Attributes), Rejected<OwnedFd>> {
+    match check(fd.as_fd(), side) {
+        Ok(attributes) => Ok((fd, attributes)),
+        Err(error) => Err(Rejected { value: fd, error }),
+    }
+}
+
+/// Makes a call that sends or receives, and waits as it is told.
+///
+/// `Forever` is one call that sleeps, `Never` one that does not. With a deadline, calls that do not
+/// sleep alternate with `ppoll`, whose clock is the monotonic one: the deadlines of `mq_timedsend` and
+/// `mq_timedreceive` are times of day, which move when somebody sets the clock.
+#[inline]
+pub(super) fn transfer<T>(
+    op: &'static str,
+    fd: BorrowedFd<'_>,
+    ready: PollFlags,
+    wait: Wait,
+    mut call: impl FnMut(Sleep) -> Result<T, Errno>,
+) -> Result<T> {
+    let sleep = if wait == Wait::Forever { Sleep::Forever } else { Sleep::Never };
+    loop {
+        match call(sleep) {
+            Ok(value) => return Ok(value),
+            Err(errno) => recover(op, fd, ready, wait, errno)?,
+        }
+    }
+}
+
+/// Returns when a call that failed should be made again.
+#[cold]
+fn recover(
+    op: &'static str,
+    fd: BorrowedFd<'_>,
+    ready: PollFlags,
+    wait: Wait,
+    errno: Errno,
+) -> Result<()> {
+    match errno {
+        Errno::INTR => Ok(()),
+        // `EAGAIN` says that somebody who shares the open file description has set `O_NONBLOCK`.
+        Errno::TIMEDOUT | Errno::AGAIN if wait.remaining().is_some_and(|it| it.is_zero()) => {
+            Err(Error::new(wait.exhausted(), op))
+        }
+        Errno::TIMEDOUT | Errno::AGAIN => wait_ready(op, fd, ready, wait),
+        errno => Err(os(op)(errno)),
+    }
+}
+
+/// Waits until a queue is ready: `ppoll`.
+pub(crate) fn wait_ready(
+    op: &'static str,
+    fd: BorrowedFd<'_>,
+    ready: PollFlags,
+    wait: Wait,
+) -> Result<()> {
+    loop {
+        let timeout = wait.remaining().and_then(|left| Timespec::try_from(left).ok());
+        match rustix::event::poll(&mut [PollFd::from_borrowed_fd(fd, ready)], timeout.as_ref()) {
+            Ok(0) => return Err(Error::new(wait.exhausted(), op)),
+            Ok(_) => return Ok(()),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(os("poll")(errno)),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The system calls that Rust cannot check, and nothing else.
+#![expect(unsafe_code, reason = "every block of the crate that the compiler cannot check is here")]
+
+pub(crate) mod posix;
+pub(crate) mod sysv;
+
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use rustix::io::{Errno, FdFlags};
+
+/// Lets the child of `command` inherit `fd` under the number it has here.
+///
+/// `command` keeps `fd` open until it is dropped. Close-on-exec goes off in the child alone.
+pub(crate) fn inherit(command: &mut Command, fd: OwnedFd) {
+    // SAFETY: the closure runs between fork and exec, where only async-signal-safe calls are
+    // allowed. It makes one system call, `fcntl`, on a descriptor that it owns, and does not
+    // allocate: `Errno` is a number.
+    unsafe {
+        command.pre_exec(move || {
+            rustix::io::fcntl_setfd(&fd, FdFlags::empty())?;
+            Ok(())
+        });
+    }
+}
+
+/// Keeps `value` alive until `command` is dropped.
+pub(crate) fn hold<T: Send + Sync + 'static>(command: &mut Command, value: T) {
+    // SAFETY: the closure runs between fork and exec, where only async-signal-safe calls are
+    // allowed. It makes none and does nothing: it only owns the value, in the parent.
+    unsafe {
+        command.pre_exec(move || {
+            let _held = &value;
+            Ok(())
+        });
+    }
+}
+
+/// A descriptor that this process has inherited under a known number, to be looked at.
+pub(crate) fn look_at(fd: RawFd) -> BorrowedFd<'static> {
+    // SAFETY: the number is not -1, which the caller's parser of tickets guarantees. The kernel
+    // checks whether it is open at each use, and the caller only uses it for such checks before it
+    // knows.
+    unsafe { BorrowedFd::borrow_raw(fd) }
+}
+
+/// Takes possession of an inherited descriptor.
+pub(crate) fn take(fd: RawFd) -> OwnedFd {
+    // SAFETY: `handoff::adopt` has seen that the descriptor is open, is the queue that the parent
+    // gave, and is not close-on-exec. Everything that this process opens itself is close-on-exec, and
+    // `adopt` switches it on under a lock, so that nobody else owns this number.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// The errno of the call that this thread made last.
+#[cold]
+fn last_errno() -> Errno {
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
+}
+
+/// The errno of a call that returns -1 when it fails.
+fn check(returned: libc::c_int) -> Result<libc::c_int, Errno> {
+    if returned == -1 { Err(last_errno()) } else { Ok(returned) }
+}

@@ -1,0 +1,381 @@
+//! The receiving end of a System V queue.
+
+use std::sync::Arc;
+
+use ipc_core::{Caps, Error, ErrorKind, Mechanism, RecvMsg, Result, Wait};
+use rustix::io::Errno;
+
+use super::limits::Limits;
+use super::select::{MessageType, Select};
+use super::transfer::transfer;
+use super::{CAPS, RemovalGuard};
+use crate::kind::os;
+use crate::sys::sysv::{self as sys, Buffer};
+
+/// The operation in this file's errors.
+const OP: &str = "msgrcv";
+
+/// The length of the first buffer: what a message has at most unless an administrator raised it.
+const FIRST: usize = 8192;
+
+/// The receiving end of a System V message queue.
+///
+/// A receive takes any message unless [`set_select`](Self::set_select) or
+/// [`recv_select`](Self::recv_select) says otherwise. Any number of threads (each with a
+/// [clone](Self::duplicate)) and processes may receive at once; each message goes to one of them.
+///
+/// A message that is too long for a buffer stays in the queue, for this or any other receiver.
+///
+/// # Errors
+///
+/// As [`RecvMsg`] says. [`ErrorKind::MessageTooLarge`] has the message's length where the kernel lets one
+/// look (`MSG_COPY`, a kernel with `CONFIG_CHECKPOINT_RESTORE`, and the message is still there); else its
+/// `len` is one more than the buffer's, and the note says so. [`ErrorKind::Disconnected`] once the queue was
+/// removed, also under a blocked receiver; [`ErrorKind::PermissionDenied`] when the queue's mode does not
+/// let this user receive.
+///
+/// # Examples
+///
+/// ```
+/// use ipc_core::{ErrorKind, Pair, RecvMsg, SendMsg};
+/// use ipc_mq::sysv::QueueOptions;
+///
+/// let (mut rx, mut tx) = QueueOptions::new().pair()?;
+/// tx.send(b"four score and seven")?;
+/// let error = rx.recv(&mut [0; 4]).unwrap_err();
+/// assert!(matches!(error.kind(), ErrorKind::MessageTooLarge { max: 4, .. }));
+/// assert_eq!(rx.recv(&mut [0; 64])?, 20);
+/// # Ok::<(), ipc_core::Error>(())
+/// ```
+///
+/// # References
+///
+/// `msgop`(2).
+#[derive(Debug)]
+#[doc(alias = "msgrcv")]
+pub struct Receiver {
+    pub(super) id: i32,
+    select: Select,
+    msg: Buffer,
+    /// Of an anonymous queue: the last end in the process that made it removes it.
+    pub(super) shared: Option<Arc<RemovalGuard>>,
+}
+
+/// A message and its type.
+///
+/// # Examples
+///
+/// See [`Receiver::recv_message`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Message {
+    /// What was sent.
+    pub body: Vec<u8>,
+    /// Of which type.
+    pub kind: MessageType,
+}
+
+/// What became of a message that [`Receiver::recv_truncated`] may have cut.
+///
+/// # Examples
+///
+/// See [`Receiver::recv_truncated`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Truncated {
+    /// How many bytes are in the buffer. If it is full, more may have been thrown away.
+    pub len: usize,
+    /// The message's type.
+    pub kind: MessageType,
+}
+
+impl Receiver {
+    /// Trusts that `id` was a queue a moment ago.
+    pub(super) fn new(id: i32, shared: Option<Arc<RemovalGuard>>) -> Self {
+        let mut msg = Buffer::default();
+        msg.grow(FIRST);
+        Self { id, select: Select::Any, msg, shared }
+    }
+
+    /// The queue's id, as `ipcs -q` shows it.
+    ///
+    /// # Examples
+    ///
+    /// See [`Sender::id`](super::Sender::id).
+    #[must_use]
+    pub fn id(&self) -> i32 {
+        self.id
+    }
+
+    /// Sets which messages [`RecvMsg`] takes through this value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ipc_core::{ErrorKind, Pair, RecvMsg, SendMsg};
+    /// # use ipc_mq::sysv::{MessageType, QueueOptions, Select};
+    /// let (mut rx, mut tx) = QueueOptions::new().pair()?;
+    /// rx.set_select(Select::Type(MessageType::new(2)?));
+    /// tx.send(b"of type 1")?;
+    /// assert_eq!(rx.try_recv(&mut [0; 64]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// # Ok::<(), ipc_core::Error>(())
+    /// ```
+    pub fn set_select(&mut self, select: Select) {
+        self.select = select;
+    }
+
+    /// Receives one message that `select` takes into the front of `buf`, and returns its length and type:
+    /// `msgrcv`.
+    ///
+    /// # Errors
+    ///
+    /// See [`Receiver`].
+    ///
+    /// # Examples
+    ///
+    /// See [`Select`].
+    pub fn recv_select(
+        &mut self,
+        select: Select,
+        buf: &mut [u8],
+        wait: Wait,
+    ) -> Result<(usize, MessageType)> {
+        let (len, kind) = self.fetch(select, buf.len(), 0, wait)?;
+        buf[..len].copy_from_slice(self.msg.text(len));
+        Ok((len, kind))
+    }
+
+    /// Receives one message, however long it is, as [`set_select`](Self::set_select) says.
+    ///
+    /// # Errors
+    ///
+    /// See [`Receiver`], without [`ErrorKind::MessageTooLarge`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ipc_core::{Pair, SendMsg, Wait};
+    /// use ipc_mq::sysv::{MessageType, QueueOptions};
+    ///
+    /// let (mut rx, mut tx) = QueueOptions::new().pair()?;
+    /// tx.send_typed(b"hello", MessageType::new(3)?, Wait::Forever)?;
+    /// let message = rx.recv_message(Wait::Never)?;
+    /// assert_eq!((message.body.as_slice(), message.kind.get()), (&b"hello"[..], 3));
+    /// # Ok::<(), ipc_core::Error>(())
+    /// ```
+    pub fn recv_message(&mut self, wait: Wait) -> Result<Message> {
+        let mut room = self.msg.capacity();
+        loop {
+            match self.fetch(self.select, room, 0, wait) {
+                Ok((len, kind)) => return Ok(Message { body: self.msg.text(len).to_vec(), kind }),
+                Err(error) => match error.kind() {
+                    // Another receiver may take it first, and a longer one may follow.
+                    ErrorKind::MessageTooLarge { len, .. } => room = len.max(room * 2),
+                    _ => return Err(error),
+                },
+            }
+        }
+    }
+
+    /// Receives one message that `select` takes and **throws away** what does not fit into `buf`: `msgrcv`
+    /// with `MSG_NOERROR`. Nothing else in this crate does that.
+    ///
+    /// # Errors
+    ///
+    /// See [`Receiver`], without [`ErrorKind::MessageTooLarge`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ipc_core::{Pair, SendMsg, Wait};
+    /// use ipc_mq::sysv::{QueueOptions, Select};
+    ///
+    /// let (mut rx, mut tx) = QueueOptions::new().pair()?;
+    /// tx.send(b"a long story")?;
+    /// let mut buf = [0; 6];
+    /// assert_eq!(rx.recv_truncated(Select::Any, &mut buf, Wait::Never)?.len, 6);
+    /// assert_eq!(&buf, b"a long");
+    /// # Ok::<(), ipc_core::Error>(())
+    /// ```
+    #[doc(alias = "MSG_NOERROR")]
+    pub fn recv_truncated(
+        &mut self,
+        select: Select,
+        buf: &mut [u8],
+        wait: Wait,
+    ) -> Result<Truncated> {
+        if self.msg.capacity() < buf.len() {
+            // What fits into the caller's buffer must not be cut by this one.
+            self.grow(buf.len());
+        }
+        let (len, kind) = self.fetch(select, buf.len(), libc::MSG_NOERROR, wait)?;
+        buf[..len].copy_from_slice(self.msg.text(len));
+        Ok(Truncated { len, kind })
+    }
+
+    /// Copies message number `at` of the queue, counted from the one that was sent first, and leaves it
+    /// there: `msgrcv` with `MSG_COPY`.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::WouldBlock`] when there are not so many messages;
+    /// - [`ErrorKind::Unsupported`] where the kernel was built without `CONFIG_CHECKPOINT_RESTORE`;
+    /// - [`ErrorKind::Disconnected`] once the queue was removed.
+    ///
+    /// # Platform
+    ///
+    /// Linux 3.8.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ipc_core::{ErrorKind, Pair, SendMsg};
+    /// use ipc_mq::sysv::QueueOptions;
+    ///
+    /// let (rx, mut tx) = QueueOptions::new().pair()?;
+    /// tx.send(b"first")?;
+    /// tx.send(b"second")?;
+    /// match rx.peek(1) {
+    ///     Ok(message) => assert_eq!(message.body, b"second"),
+    ///     Err(error) => assert_eq!(error.kind(), ErrorKind::Unsupported),
+    /// }
+    /// # Ok::<(), ipc_core::Error>(())
+    /// ```
+    #[doc(alias = "MSG_COPY")]
+    pub fn peek(&self, at: usize) -> Result<Message> {
+        let mut msg = Buffer::default();
+        msg.grow(Limits::read()?.max_message_size);
+        let (len, kind) = self.copy(&mut msg, at).map_err(|errno| match errno {
+            Errno::NOMSG => Error::from_os("msgrcv MSG_COPY", errno.raw_os_error()),
+            errno => failed(errno),
+        })?;
+        Ok(Message { body: msg.text(len).to_vec(), kind })
+    }
+
+    /// Another receiver of the same queue.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ipc_core::{Pair, RecvMsg, SendMsg};
+    /// # use ipc_mq::sysv::QueueOptions;
+    /// let (rx, mut tx) = QueueOptions::new().pair()?;
+    /// tx.send(b"to either")?;
+    /// assert_eq!(rx.duplicate().recv(&mut [0; 64])?, 9);
+    /// # Ok::<(), ipc_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self { select: self.select, ..Self::new(self.id, self.shared.clone()) }
+    }
+
+    /// Receives a message of at most `room` bytes into the buffer.
+    #[inline]
+    fn fetch(
+        &mut self,
+        select: Select,
+        room: usize,
+        flags: i32,
+        wait: Wait,
+    ) -> Result<(usize, MessageType)> {
+        let (msgtyp, except) = select.raw();
+        loop {
+            // A buffer of the caller's can be longer than any message: this one grows when it has to.
+            let offered = room.min(self.msg.capacity());
+            let (id, msg) = (self.id, &mut self.msg);
+            let mut too_long = false;
+            let receive = |sleep| {
+                let flags = sleep | except | flags;
+                let received = sys::receive(id, msg, offered, msgtyp, flags);
+                too_long = matches!(received, Err(Errno::TOOBIG));
+                received
+            };
+            match transfer(OP, wait, receive, failed) {
+                Ok((len, kind)) => return Ok((len, MessageType::of_kernel(kind))),
+                Err(_) if too_long && offered < room => self.grow(room),
+                Err(error) if too_long => match self.length(select, offered) {
+                    // It was taken by somebody else in the meantime: another one may fit.
+                    Some(None) => {}
+                    Some(Some(len)) => {
+                        return Err(error
+                            .with_kind(ErrorKind::MessageTooLarge { len, max: offered }));
+                    }
+                    None => {
+                        let at_least = offered + 1;
+                        let kind = ErrorKind::MessageTooLarge { len: at_least, max: offered };
+                        return Err(error.with_kind(kind).with_note(
+                            "the length is at least that: the kernel has no MSG_COPY to look with",
+                        ));
+                    }
+                },
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Makes the buffer longer, but not longer than a message can be.
+    fn grow(&mut self, room: usize) {
+        let most = Limits::read().map_or(room, |limits| limits.max_message_size);
+        let more = (self.msg.capacity() * 2).max(most);
+        self.msg.grow(room.min(more));
+    }
+
+    /// The length of the message that a receive would take now if it is longer than `max`: `None` when the
+    /// kernel does not let one look, `Some(None)` when there is no such message any more.
+    #[cold]
+    fn length(&self, select: Select, max: usize) -> Option<Option<usize>> {
+        let mut msg = Buffer::default();
+        msg.grow(Limits::read().ok()?.max_message_size);
+        let (mut types, mut lens) = (Vec::new(), Vec::new());
+        loop {
+            match self.copy(&mut msg, types.len()) {
+                Ok((len, kind)) => {
+                    types.push(kind);
+                    lens.push(len);
+                }
+                Err(Errno::INTR) => continue,
+                Err(Errno::NOMSG) => break,
+                Err(_) => return None,
+            }
+            // All others have to be looked at until the end.
+            let settled = !matches!(select, Select::LowestUpTo(_));
+            if settled && select.pick(&types).is_some() {
+                break;
+            }
+        }
+        let len = select.pick(&types).map(|at| lens[at]);
+        Some(len.filter(|len| *len > max))
+    }
+
+    fn copy(&self, msg: &mut Buffer, at: usize) -> Result<(usize, MessageType), Errno> {
+        let at = at.try_into().map_err(|_| Errno::NOMSG)?;
+        let flags = libc::MSG_COPY | libc::IPC_NOWAIT;
+        let (len, kind) = sys::receive(self.id, msg, msg.capacity(), at, flags)?;
+        Ok((len, MessageType::of_kernel(kind)))
+    }
+}
+
+/// Why `msgrcv` failed.
+#[cold]
+fn failed(errno: Errno) -> Error {
+    let error = os(OP)(errno);
+    match errno {
+        Errno::INVAL | Errno::IDRM => {
+            error.with_kind(ErrorKind::Disconnected).with_note("the queue was removed")
+        }
+        Errno::ACCESS => error.with_note("the queue's mode does not let this user receive"),
+        _ => error,
+    }
+}
+
+impl RecvMsg for Receiver {
+    #[inline]
+    fn recv_with(&mut self, buf: &mut [u8], wait: Wait) -> Result<usize> {
+        self.recv_select(self.select, buf, wait).map(|(len, _)| len)
+    }
+}
+
+impl Mechanism for Receiver {
+    const NAME: &'static str = "sysv-mq";
+    const CAPS: Caps = CAPS;
+}
