@@ -4,12 +4,12 @@
 //!
 //! ```no_run
 //! use std::process::Command;
-//! use ipc_core::{Handoff, Pair};
+//! use ipc_core::Handoff;
 //! use ipc_pipe::{PipeOptions, PipeReader};
 //!
 //! # fn parent() -> Result<(), Box<dyn std::error::Error>> {
 //! // In the parent:
-//! let (rx, tx) = PipeOptions::new().pair()?;
+//! let (rx, tx) = PipeOptions::new().open()?;
 //! let mut command = Command::new("worker");
 //! rx.give(&mut command, "orders")?;
 //! let mut child = command.spawn()?;
@@ -54,10 +54,18 @@ pub trait Handoff: Sized {
     ///
     /// # Errors
     ///
-    /// See [`Handoff`]; the end comes back with the error.
+    /// See [`Handoff`]; [`ErrorKind::AlreadyExists`] when `command` was given an end under this key.
+    /// The end comes back with the error.
     fn give(self, command: &mut Command, key: &str) -> Result<(), Rejected<Self>>;
 
     /// Takes the end that the parent gave under `key`.
+    ///
+    /// # Trust
+    ///
+    /// The environment says which descriptor it is, so that whoever starts this process must be
+    /// trusted to set it right, as with `sd_listen_fds`(3) or a job server. What can be checked is:
+    /// the descriptor is the file that the parent named, of the right type, not one of standard input
+    /// and output, not one that this process opened itself, and not one that was adopted before.
     ///
     /// # Errors
     ///
@@ -68,6 +76,8 @@ pub trait Handoff: Sized {
 }
 
 /// What stands in the environment variable of a handoff: `fd:device:inode`.
+///
+/// A later version may append more after another colon; a reader ignores it.
 ///
 /// Mechanism crates use it to implement [`Handoff`]; programs do not need it.
 ///
@@ -149,7 +159,7 @@ impl std::str::FromStr for Ticket {
 
     fn from_str(text: &str) -> Result<Self> {
         let parse = || {
-            let mut parts = text.splitn(3, ':');
+            let mut parts = text.split(':');
             let fd = parts.next()?.parse().ok().filter(|fd| *fd >= 0)?;
             let dev = parts.next()?.parse().ok()?;
             let ino = parts.next()?.parse().ok()?;

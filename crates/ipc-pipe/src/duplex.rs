@@ -1,12 +1,12 @@
 //! Two pipes that make a connection.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::AsFd;
 use std::process::Command;
 
 use ipc_core::{Caps, Handoff, Mechanism, ReadBytes, Rejected, Result, Wait, WriteBytes};
 
-use crate::handoff::Gift;
+use crate::handoff::{self, Gift};
 use crate::{PipeReader, PipeWriter};
 
 /// One side of a connection that is made of two pipes, one for each direction.
@@ -106,11 +106,19 @@ impl Read for DuplexPipe {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.rx.read(buf)
     }
+
+    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.rx.read_vectored(bufs)
+    }
 }
 
 impl Write for DuplexPipe {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         self.tx.write(buf)
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.tx.write_vectored(bufs)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -122,6 +130,10 @@ impl Read for &DuplexPipe {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         (&self.rx).read(buf)
     }
+
+    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        (&self.rx).read_vectored(bufs)
+    }
 }
 
 impl Write for &DuplexPipe {
@@ -129,17 +141,22 @@ impl Write for &DuplexPipe {
         (&self.tx).write(buf)
     }
 
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&self.tx).write_vectored(bufs)
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
 
-/// The two ends go under `key` with `_rx` and `_tx` appended.
+/// The two ends go under `key` with `_rx` and `_tx` appended, so that a key has 61 bytes at most.
 impl Handoff for DuplexPipe {
     fn give(self, command: &mut Command, key: &str) -> Result<(), Rejected<Self>> {
         let (rx_key, tx_key) = (format!("{key}_rx"), format!("{key}_tx"));
         let prepare = || -> Result<_> {
-            Ok((Gift::prepare(self.rx.as_fd(), &rx_key)?, Gift::prepare(self.tx.as_fd(), &tx_key)?))
+            let rx = Gift::prepare(self.rx.as_fd(), command, &rx_key)?;
+            Ok((rx, Gift::prepare(self.tx.as_fd(), command, &tx_key)?))
         };
         match prepare() {
             Ok((rx, tx)) => {
@@ -152,9 +169,10 @@ impl Handoff for DuplexPipe {
     }
 
     fn adopt(key: &str) -> Result<Self> {
-        let rx = PipeReader::adopt(&format!("{key}_rx"))?;
-        let tx = PipeWriter::adopt(&format!("{key}_tx"))?;
-        Ok(Self { rx, tx })
+        let (rx_key, tx_key) = (format!("{key}_rx"), format!("{key}_tx"));
+        let ends = [(&rx_key[..], PipeReader::EXPECTED), (&tx_key, PipeWriter::EXPECTED)];
+        let [rx, tx] = handoff::adopt(ends)?;
+        Ok(Self { rx: PipeReader::new(rx), tx: PipeWriter::new(tx) })
     }
 }
 

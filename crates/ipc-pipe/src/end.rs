@@ -200,6 +200,11 @@ impl End {
             return Ok(twin);
         }
         let twin = reopen(self.as_fd(), access | OFlags::NONBLOCK)?;
+        // Packet mode belongs to the open file description, and `open` does not take it for a FIFO.
+        let packets = rustix::fs::fcntl_getfl(&self.fd)? & OFlags::DIRECT;
+        if !packets.is_empty() {
+            rustix::fs::fcntl_setfl(&twin, OFlags::NONBLOCK | packets)?;
+        }
         Ok(self.twin.get_or_init(|| twin))
     }
 }

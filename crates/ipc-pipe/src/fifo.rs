@@ -1,21 +1,19 @@
 //! FIFOs: pipes with a name in the file system.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
 
 use ipc_core::{
-    Caps, Error, ErrorKind, Mechanism, Name, NameProblem, Named, Persistence, Result, Shape, Wait,
+    Caps, Error, ErrorKind, Mechanism, NameProblem, Named, Persistence, Result, Shape, Wait,
 };
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use crate::kind::{file_type, os};
-use crate::reclaim::OwnerLock;
+use crate::kind::os;
+use crate::place::{Place, same};
+use crate::reclaim::{self, OwnerLock};
 use crate::{PIPE_BUF, PipeReader, PipeWriter, end, open};
-
-/// The longest path in bytes, without its NUL: `PATH_MAX` is 4096.
-const PATH_MAX: usize = 4095;
 
 /// How to create or to open a FIFO.
 ///
@@ -53,12 +51,16 @@ impl FifoOptions {
 
     /// Takes the place of a FIFO that a dead owner left behind.
     ///
-    /// The owner holds a lock on a file beside the FIFO, whose name is the FIFO's with `.lock`
+    /// The owner holds a lock on a file beside the FIFO, whose name is the FIFO's with `.fifo-lock`
     /// appended, and notes there which inode the FIFO is. The kernel drops the lock when the owner
     /// dies, whatever kills it. So a FIFO is taken over only if it was created with this option, by
     /// this user, is still the one that the owner created, and the owner is dead; else it is
-    /// [`ErrorKind::AlreadyExists`]. Peers that wait for the dead owner's FIFO are let go: a reader
-    /// sees the end of the stream, a writer [`ErrorKind::Disconnected`].
+    /// [`ErrorKind::AlreadyExists`].
+    ///
+    /// Peers that block in an open of the dead owner's FIFO are let go: a reader sees the end of the
+    /// stream, a writer [`ErrorKind::Disconnected`]. One that waits with a deadline, or that holds a
+    /// [`Fifo`] from before, has the dead owner's FIFO; it must find the new one by
+    /// [`open`](Self::open).
     ///
     /// A child that was forked from the owner without an `exec` keeps the lock.
     pub const fn reclaim(mut self, reclaim: bool) -> Self {
@@ -159,7 +161,7 @@ impl Default for FifoOptions {
 #[derive(Debug)]
 #[doc(alias = "mkfifo")]
 pub struct Fifo {
-    path: PathBuf,
+    place: Arc<Place>,
     /// The inode, open with `O_PATH`: it cannot be reused while this is open.
     node: OwnedFd,
     owner: Option<Owner>,
@@ -176,14 +178,15 @@ impl Fifo {
     /// The path by which it was created or opened.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.place.path()
     }
 
     /// Opens it for reading and waits for a writer.
     ///
     /// [`Wait::Forever`] is one blocking `open`. With a deadline, or [`Wait::Never`], the FIFO is
-    /// opened without blocking and then looked at until a writer is there; a writer that comes in the
-    /// very moment in which the deadline passes finds a reader and loses it.
+    /// opened without blocking and then looked at until a writer is there. A writer that comes while
+    /// it is open finds a reader, and loses it if this call then gives up: do not poll with `Never`. A
+    /// server that is to be there whether or not somebody writes takes [`open_both`](Self::open_both).
     ///
     /// # Errors
     ///
@@ -250,32 +253,15 @@ impl Fifo {
         result
     }
 
-    fn create_new(path: &Path, options: &FifoOptions) -> Result<Self> {
-        let make = |path: &Path| make(path, options.mode);
-        if !options.reclaim {
-            let node = make(path)?;
-            return Ok(Self::owned(path, node, None));
-        }
-        let (node, lock) = OwnerLock::reclaim(path, make)?;
-        Ok(Self::owned(path, node, Some(lock)))
-    }
-
-    fn owned(path: &Path, node: OwnedFd, lock: Option<OwnerLock>) -> Self {
-        let owner = Some(Owner { pid: std::process::id(), lock });
-        Self { path: path.to_owned(), node, owner }
-    }
-
     /// Removes the name if it still stands for this FIFO.
     fn remove(&self) -> Result<()> {
         let node = rustix::fs::fstat(&self.node).map_err(os("fstat"))?;
-        match rustix::fs::statat(CWD, &self.path, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(now) if same(&now, &node) => {
-                rustix::fs::unlink(&self.path).map_err(os("unlink FIFO"))
-            }
-            Ok(_) => Err(Error::new(ErrorKind::NotFound, "unlink FIFO")
-                .with_note("the path names another file by now, which was left alone")),
-            Err(errno) => Err(os("unlink FIFO")(errno)),
+        let now = self.place.stat().map_err(os("unlink FIFO"))?;
+        if !same(&now, &node) {
+            return Err(Error::new(ErrorKind::NotFound, "unlink FIFO")
+                .with_note("the path names another file by now, which was left alone"));
         }
+        self.place.unlink()
     }
 }
 
@@ -284,19 +270,31 @@ impl Named for Fifo {
     type Options = FifoOptions;
 
     fn create(path: &Path, options: &FifoOptions) -> Result<Self> {
-        check_path(path)?;
+        let place = Arc::new(Place::new(path)?);
         if options.mode > 0o777 {
             return Err(
                 Error::new(ErrorKind::InvalidInput, "mkfifo").with_note("a mode is at most 0777")
             );
         }
-        Self::create_new(path, options)
+        let (node, lock) = if options.reclaim {
+            if place.name().len() > reclaim::NAME_MAX {
+                let (len, max) = (place.name().len(), reclaim::NAME_MAX);
+                let kind = ErrorKind::InvalidName(NameProblem::TooLong { len, max });
+                return Err(Error::new(kind, "reclaim FIFO"));
+            }
+            let (node, lock) = OwnerLock::reclaim(&place, |place| place.make_fifo(options.mode))?;
+            (node, Some(lock))
+        } else {
+            (place.make_fifo(options.mode)?, None)
+        };
+        let owner = Some(Owner { pid: std::process::id(), lock });
+        Ok(Self { place, node, owner })
     }
 
     fn open(path: &Path, options: &FifoOptions) -> Result<Self> {
-        check_path(path)?;
-        let node = pin(path, options.owner)?;
-        Ok(Self { path: path.to_owned(), node, owner: None })
+        let place = Arc::new(Place::new(path)?);
+        let node = place.pin(options.owner)?;
+        Ok(Self { place, node, owner: None })
     }
 
     fn unlink(self) -> Result<()> {
@@ -331,66 +329,6 @@ impl Mechanism for Fifo {
         .pollable()
         .reports_peer_death()
         .atomic_write(PIPE_BUF);
-}
-
-/// Whether two stats are of one file.
-pub(crate) fn same(a: &Stat, b: &Stat) -> bool {
-    (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino)
-}
-
-/// Makes a FIFO with exactly this mode and holds on to it.
-fn make(path: &Path, mode: u32) -> Result<OwnedFd> {
-    let private = Mode::RUSR | Mode::WUSR;
-    rustix::fs::mknodat(CWD, path, FileType::Fifo, private, 0).map_err(os("mkfifo"))?;
-    let node = pin(path, None).inspect_err(|error| {
-        // Out of descriptors: it is ours. Any other error says that it was replaced.
-        if matches!(error.kind(), ErrorKind::ResourceLimit { .. }) {
-            let _ = rustix::fs::unlink(path);
-        }
-    })?;
-    let stat = rustix::fs::fstat(&node).map_err(os("fstat"))?;
-    if stat.st_mode & 0o7777 != mode {
-        let node_path = format!("/proc/self/fd/{}", node.as_raw_fd());
-        if let Err(errno) = rustix::fs::chmod(node_path, Mode::from_raw_mode(mode)) {
-            let _ = rustix::fs::unlink(path);
-            return Err(os("chmod FIFO")(errno));
-        }
-    }
-    Ok(node)
-}
-
-/// Finds a FIFO of `owner`, or of this user, and holds on to it.
-pub(crate) fn pin(path: &Path, owner: Option<u32>) -> Result<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let node = rustix::fs::open(path, flags, Mode::empty()).map_err(os("open FIFO"))?;
-    let stat = rustix::fs::fstat(&node).map_err(os("fstat"))?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::Fifo {
-        let kind = ErrorKind::WrongType { expected: "a FIFO", found: file_type(&stat) };
-        return Err(Error::new(kind, "open FIFO"));
-    }
-    if stat.st_uid != owner.unwrap_or_else(|| rustix::process::geteuid().as_raw()) {
-        return Err(Error::new(ErrorKind::ForeignOwner { uid: stat.st_uid }, "open FIFO")
-            .with_note("name the owner in FifoOptions::owner if you trust it"));
-    }
-    Ok(node)
-}
-
-/// Checks what can be known of a path without looking at the file system.
-fn check_path(path: &Path) -> Result<()> {
-    let bytes = path.as_os_str().as_bytes();
-    let problem = |problem| Err(Error::new(ErrorKind::InvalidName(problem), "FIFO path"));
-    if let Some(at) = bytes.iter().position(|byte| *byte == 0) {
-        return problem(NameProblem::Nul { at });
-    }
-    if bytes.len() > PATH_MAX {
-        return problem(NameProblem::TooLong { len: bytes.len(), max: PATH_MAX });
-    }
-    if bytes.len() > 1 && bytes.ends_with(b"/") {
-        return problem(NameProblem::Slash { at: bytes.len() - 1 });
-    }
-    // What follows the last slash, which `Path::file_name` would normalise.
-    let last = bytes.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-    Name::new(std::ffi::OsStr::from_bytes(last)).map(drop)
 }
 
 /// Translates what `open` says of a FIFO that has no peer.

@@ -61,6 +61,7 @@ mod kind;
 mod open;
 mod packet;
 mod pipe;
+mod place;
 mod reclaim;
 mod splice;
 mod sys;

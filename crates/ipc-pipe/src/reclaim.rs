@@ -1,32 +1,44 @@
 //! Taking the place of a FIFO whose owner has died.
 //!
-//! The owner holds `flock` on `<fifo>.lock`, in which stands the FIFO's device and inode. A new
-//! owner takes the lock, which it can if the old one is dead, and proves by the note that the FIFO is
-//! the one the old owner made. The order of steps is such that a crash after any of them leaves
-//! nothing that the next owner cannot take over:
+//! The owner holds `flock` on a lock file beside the FIFO, in which stands which FIFO is its own: the
+//! device, the inode, and when that was born, since a file system may give its number to another
+//! file. A new owner takes the lock, which it can once the old one is dead, and sees by the note that
+//! the FIFO at the path is the one that the old owner made.
 //!
-//! 1. lock; 2. remove `<fifo>.new` of an owner that died here; 3. make `<fifo>.new`; 4. write its
-//!    inode into the lock file; 5. rename it to `<fifo>`; 6. let go of those who wait for the old one.
+//! The steps, so that a kill after any of them leaves what the next owner can take over:
 //!
-//! A crash between 4 and 5 leaves a note that does not match an older stale FIFO. So the note keeps
-//! both: the inode that is about to be there, and the one that was.
+//! 1. lock; 2. note "making"; 3. make the FIFO under another name; 4. note it, and the stale one if
+//!    there is one; 5. rename it into place, or exchange it with the stale one and remove that;
+//!    6. note "placed"; 7. let go of those who wait for the stale one.
+//!
+//! What has the other name is removed only where the note says "making", and a lock file that does
+//! not begin as ours do is left alone.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ipc_core::{Error, ErrorKind, Result};
-use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, Statx, StatxFlags};
 use rustix::io::Errno;
 
 use crate::end::reopen;
-use crate::fifo::{pin, same};
 use crate::kind::{file_type, os};
+use crate::place::{Place, same};
+
+/// What is appended to the FIFO's name for the lock file, and for a FIFO that is being made.
+const LOCK: &str = ".fifo-lock";
+const NEW: &str = ".fifo-new";
+
+/// How every lock file of ours begins.
+const MAGIC: &str = "ipc-pipe FIFO owner 1\n";
 
 /// The operation in this file's errors.
 const OP: &str = "reclaim FIFO";
+
+/// How many bytes a name can have so that the others fit beside it.
+pub(crate) const NAME_MAX: usize = ipc_core::Name::MAX - LOCK.len();
 
 /// The lock that says that the owner of a FIFO lives.
 ///
@@ -34,54 +46,66 @@ const OP: &str = "reclaim FIFO";
 #[derive(Debug)]
 pub(crate) struct OwnerLock {
     file: File,
-    path: PathBuf,
+    place: Arc<Place>,
     remove: bool,
 }
 
-impl OwnerLock {
-    /// Locks `path` for this process, and puts a FIFO of `make` there, in place of a stale one.
-    pub(crate) fn reclaim(
-        path: &Path,
-        make: impl Fn(&Path) -> Result<OwnedFd>,
-    ) -> Result<(OwnedFd, Self)> {
-        let mut lock = Self::acquire(beside(path, ".lock"))?;
-        let stale = lock.stale(path)?;
+/// What stands in a lock file.
+#[derive(Debug, Default)]
+struct Note {
+    making: bool,
+    fifos: Vec<String>,
+}
 
-        let new_path = beside(path, ".new");
-        match pin(&new_path, None) {
-            Ok(_) => rustix::fs::unlink(&new_path).map_err(os(OP))?,
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+impl OwnerLock {
+    /// Locks `place` for this process, and puts a FIFO of `make` there, in place of a stale one.
+    pub(crate) fn reclaim(
+        place: &Arc<Place>,
+        make: impl Fn(&Place) -> Result<OwnedFd>,
+    ) -> Result<(OwnedFd, Self)> {
+        let mut lock = Self::acquire(place.beside(LOCK)?)?;
+        let note = lock.read()?;
+        let new_place = place.beside(NEW)?;
+        if note.making && new_place.pin(None).is_ok() {
+            new_place.unlink()?;
         }
-        let node = make(&new_path)?;
-        let new = rustix::fs::fstat(&node).map_err(os("fstat"))?;
-        let placed = lock.note(&new, stale.as_ref()).and_then(|()| {
-            // Only what was proven stale may be replaced.
-            let flags = match stale {
-                Some(_) => RenameFlags::empty(),
-                None => RenameFlags::NOREPLACE,
-            };
-            rustix::fs::renameat_with(CWD, &new_path, CWD, path, flags).map_err(os(OP))
-        });
+        let stale = match place.pin(None) {
+            Ok(fifo) => Some(note.proves(fifo)?),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+
+        let old = stale.as_ref().map(|(_, identity)| identity.as_str());
+        lock.note(true, None, old)?;
+        let node = make(&new_place).or_else(|error| {
+            // Nothing was made: what has the other name is not ours, and must not be noted so.
+            lock.note(false, None, old)?;
+            lock.remove = stale.is_none();
+            Err(error)
+        })?;
+        let placed = identity(&node)
+            .and_then(|new| lock.note(true, Some(&new), old).map(|()| new))
+            .and_then(|new| put(&new_place, place, stale.as_ref()).map(|()| new))
+            .and_then(|new| lock.note(false, Some(&new), None));
         if let Err(error) = placed {
-            let _ = rustix::fs::unlink(&new_path);
+            let _ = new_place.unlink();
+            // Without a stale FIFO there is nothing that the note must prove.
             lock.remove = stale.is_none();
             return Err(error);
         }
+        lock.remove = true;
         if let Some((old, _)) = stale {
             // Those who wait in `open` for the other end find this one, and then its end.
             drop(reopen(old.as_fd(), OFlags::RDWR | OFlags::NONBLOCK));
         }
-        lock.remove = true;
         Ok((node, lock))
     }
 
     /// Takes the lock, if nobody alive has it.
-    fn acquire(path: PathBuf) -> Result<Self> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let private = Mode::RUSR | Mode::WUSR;
+    fn acquire(place: Arc<Place>) -> Result<Self> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         loop {
-            let file = rustix::fs::open(&path, flags, private).map_err(|errno| match errno {
+            let file = place.open(flags, Mode::RUSR | Mode::WUSR).map_err(|errno| match errno {
                 Errno::LOOP => os(OP)(errno).with_kind(ErrorKind::WrongType {
                     expected: "a lock file",
                     found: "a symbolic link",
@@ -105,9 +129,10 @@ impl OwnerLock {
                 locked => locked.map_err(os("flock"))?,
             }
             // The owner before may have removed the file between our open and our lock.
-            match rustix::fs::statat(CWD, &path, AtFlags::SYMLINK_NOFOLLOW) {
+            match place.stat() {
                 Ok(now) if same(&now, &stat) => {
-                    return Ok(Self { file: File::from(file), path, remove: stat.st_size == 0 });
+                    let remove = stat.st_size == 0;
+                    return Ok(Self { file: File::from(file), place, remove });
                 }
                 Ok(_) | Err(Errno::NOENT) => {}
                 Err(errno) => return Err(os(OP)(errno)),
@@ -115,30 +140,30 @@ impl OwnerLock {
         }
     }
 
-    /// The FIFO at `path`, if there is one and the lock file proves that a dead owner left it.
-    fn stale(&self, path: &Path) -> Result<Option<(OwnedFd, Stat)>> {
-        let old = match pin(path, None) {
-            Ok(old) => old,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let stat = rustix::fs::fstat(&old).map_err(os("fstat"))?;
+    /// What the owner before has noted; nothing if the file is new.
+    fn read(&self) -> Result<Note> {
         let mut text = String::new();
-        (&self.file).take(256).read_to_string(&mut text).map_err(io)?;
-        if !text.lines().any(|line| line == inode(&stat)) {
-            return Err(Error::new(ErrorKind::AlreadyExists, OP)
-                .with_note("the lock file does not say that a dead owner left this FIFO"));
+        let read = (&self.file).take(512).read_to_string(&mut text);
+        if self.remove {
+            return Ok(Note::default());
         }
-        Ok(Some((old, stat)))
+        // The lock is on a file of somebody who happens to use the same name.
+        let lines = read.ok().and_then(|_| text.strip_prefix(MAGIC)).ok_or_else(|| {
+            Error::new(ErrorKind::AlreadyExists, OP).with_note("the lock file is not one of ours")
+        })?;
+        let making = lines.starts_with("making");
+        Ok(Note { making, fifos: lines.lines().skip(1).map(str::to_owned).collect() })
     }
 
-    /// Notes the FIFO that is about to be at the path, and the one that is there until then.
-    fn note(&mut self, new: &Stat, stale: Option<&(OwnedFd, Stat)>) -> Result<()> {
-        let old = stale.map_or_else(|| inode(new), |(_, stat)| inode(stat));
-        // One write of an unchanging length over the old text: a crash leaves the one or the other.
+    /// Notes what goes on, the FIFO that is or is about to be at the path, and the stale one.
+    fn note(&mut self, making: bool, new: Option<&str>, old: Option<&str>) -> Result<()> {
+        let none = "0".repeat(IDENTITY);
+        let state = if making { "making" } else { "placed" };
+        let (new, old) = (new.unwrap_or(&none), old.unwrap_or(&none));
+        // One write of an unchanging length over the old text: a kill leaves the one or the other.
         self.remove = false;
         self.file.rewind().map_err(io)?;
-        self.file.write_all(format!("{}\n{old}\n", inode(new)).as_bytes()).map_err(io)
+        self.file.write_all(format!("{MAGIC}{state}\n{new}\n{old}\n").as_bytes()).map_err(io)
     }
 
     /// Closes this process's copy of the lock file and leaves the rest to the owner.
@@ -149,23 +174,58 @@ impl OwnerLock {
 
 impl Drop for OwnerLock {
     fn drop(&mut self) {
-        // Removed while it is locked: whoever opened it before finds out in `acquire`.
-        if self.remove {
-            let _ = rustix::fs::unlink(&self.path);
+        // Removed while it is locked: whoever opened it before finds out in `acquire`. Another file
+        // of the same name is left alone.
+        if self.remove
+            && let (Ok(ours), Ok(now)) = (rustix::fs::fstat(&self.file), self.place.stat())
+            && same(&ours, &now)
+        {
+            let _ = self.place.unlink();
         }
     }
 }
 
-/// How an inode is noted.
-fn inode(stat: &Stat) -> String {
-    format!("{:020}:{:020}", stat.st_dev, stat.st_ino)
+impl Note {
+    /// The FIFO and its identity, if a dead owner has noted it as its own.
+    fn proves(&self, fifo: OwnedFd) -> Result<(OwnedFd, String)> {
+        let identity = identity(&fifo)?;
+        if !self.fifos.contains(&identity) {
+            return Err(Error::new(ErrorKind::AlreadyExists, OP)
+                .with_note("the lock file does not say that a dead owner left this FIFO"));
+        }
+        Ok((fifo, identity))
+    }
 }
 
-/// The path with a suffix after its last component.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut beside = OsString::from(path);
-    beside.push(suffix);
-    PathBuf::from(beside)
+/// Puts the new FIFO into place: of the stale one, or of nothing, but of nothing else.
+fn put(new: &Place, place: &Place, stale: Option<&(OwnedFd, String)>) -> Result<()> {
+    let Some((stale, _)) = stale else {
+        return new.rename_to(place, RenameFlags::NOREPLACE).map_err(os(OP));
+    };
+    new.rename_to(place, RenameFlags::EXCHANGE).map_err(os(OP))?;
+    let was_there = new.stat().map_err(os(OP))?;
+    let stale = rustix::fs::fstat(stale).map_err(os("fstat"))?;
+    if !same(&was_there, &stale) {
+        new.rename_to(place, RenameFlags::EXCHANGE).map_err(os(OP))?;
+        return Err(Error::new(ErrorKind::AlreadyExists, OP)
+            .with_note("somebody else has put a file in the stale FIFO's place"));
+    }
+    new.unlink()
+}
+
+/// How long an identity is: four numbers of twenty digits, and colons.
+const IDENTITY: usize = 83;
+
+/// What tells a FIFO from every other that was ever there: device, inode, and time of birth where the
+/// file system knows it.
+fn identity(fifo: &OwnedFd) -> Result<String> {
+    let mask = StatxFlags::INO | StatxFlags::BTIME;
+    let stat: Statx =
+        rustix::fs::statx(fifo, c"", AtFlags::EMPTY_PATH, mask).map_err(os("statx"))?;
+    let device = u64::from(stat.stx_dev_major) << 32 | u64::from(stat.stx_dev_minor);
+    let known = StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::BTIME);
+    let (sec, nsec) = if known { (stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec) } else { (0, 0) };
+    Ok(format!("{device:020}:{:020}:{sec:020}:{nsec:020}", stat.stx_ino))
 }
 
 fn io(error: std::io::Error) -> Error {

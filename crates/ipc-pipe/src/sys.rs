@@ -25,19 +25,24 @@ pub(crate) fn inherit(command: &mut Command, fd: OwnedFd) {
     }
 }
 
-/// A descriptor that this process has inherited under a known number, to be looked at.
-pub(crate) fn look_at(fd: RawFd) -> BorrowedFd<'static> {
-    // SAFETY: the number is not -1, which the caller's parser of tickets guarantees. The kernel
-    // checks whether it is open at each use, and the caller only uses it for such checks before it
-    // knows.
-    unsafe { BorrowedFd::borrow_raw(fd) }
+/// A descriptor that this process has inherited under a known number, to be looked at; `EBADF` if
+/// nothing is open there.
+pub(crate) fn look_at(fd: RawFd) -> Result<BorrowedFd<'static>, Errno> {
+    // SAFETY: `fcntl(F_GETFD)` takes any number and touches no memory.
+    if unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
+        return Err(Errno::BADF);
+    }
+    // SAFETY: it is open, as the call before has seen, and not -1. It stays open: if the ticket is
+    // honest, the only one who may close it is `handoff::adopt`, which calls this under a lock.
+    Ok(unsafe { BorrowedFd::borrow_raw(fd) })
 }
 
 /// Takes possession of an inherited descriptor.
 pub(crate) fn take(fd: RawFd) -> OwnedFd {
-    // SAFETY: `handoff::adopt` has seen that the descriptor is open, is the file that the parent
-    // gave, and is not close-on-exec. Everything that this process opens itself is close-on-exec, and
-    // `adopt` switches it on under a lock, so that nobody else owns this number.
+    // SAFETY: `handoff::adopt` has seen that the descriptor is open, is the very file that the
+    // ticket names, is not close-on-exec as nearly everything is that this process opened itself, and
+    // was never adopted before. That the ticket was written by a parent that gave this descriptor
+    // away is what the documentation of `Handoff::adopt` asks of whoever sets the environment.
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
@@ -62,10 +67,12 @@ pub(crate) fn without_sigpipe<T>(write: impl FnOnce() -> Result<T, Errno>) -> Re
 
     let result = write();
 
-    if matches!(result, Err(Errno::PIPE)) && !was_pending {
+    // Whatever the result: a write that lost its reader half way returns what it has written, and the
+    // signal is there all the same. Without one the call returns at once.
+    if !was_pending {
         let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         // SAFETY: the set and the timeout are valid for the call, and it stores no details. The
-        // signal is directed at this thread and pending, so that the call takes it and returns.
+        // signal of a write is directed at this thread, so that it is pending here or nowhere.
         unsafe { libc::sigtimedwait(&raw const sigpipe, ptr::null_mut(), &raw const now) };
     }
     // SAFETY: the first call has filled `old`, and a null pointer asks for nothing back.
@@ -104,4 +111,34 @@ pub(crate) fn vmsplice(
     // never changed and never freed, so that whoever reads the pipe, whenever, sees these bytes. The
     // pages are not gifted.
     unsafe { rustix::pipe::vmsplice(pipe, &bufs, flags) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::process::Command;
+
+    use super::*;
+
+    /// A write that is longer than the pipe loses its reader half way: it returns a count, and the
+    /// signal must not come through. In a process of its own, since it would end it.
+    #[test]
+    fn a_write_that_loses_its_reader_half_way_raises_no_signal() {
+        const CHILD: &str = "IPC_PIPE_TEST_SIGPIPE";
+        if std::env::var_os(CHILD).is_none() {
+            let name = "sys::tests::a_write_that_loses_its_reader_half_way_raises_no_signal";
+            let mut child = Command::new(std::env::current_exe().expect("own path"));
+            let output = child.args(["--exact", name]).env(CHILD, "1").output().expect("run");
+            assert!(output.status.success(), "{output:?}");
+            return;
+        }
+        // SAFETY: the default disposition runs no code of ours.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+        let (mut rx, tx) = std::io::pipe().expect("pipe");
+        let reader = std::thread::spawn(move || rx.read(&mut [0; 100]).expect("read"));
+        let written = without_sigpipe(|| rustix::io::write(&tx, &[7; 1_000_000]));
+        assert!(written.is_ok_and(|n| n > 0 && n < 1_000_000), "{written:?}");
+        assert_eq!(reader.join().expect("join"), 100);
+        assert_eq!(without_sigpipe(|| rustix::io::write(&tx, b"x")), Err(Errno::PIPE));
+    }
 }

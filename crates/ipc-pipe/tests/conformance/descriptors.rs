@@ -5,9 +5,12 @@ use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
+use std::time::Duration;
 
-use ipc_core::{ErrorKind, Handoff, Rejected, Wait, WriteBytes};
-use ipc_pipe::{FifoOptions, PIPE_BUF, PacketWriter, PipeOptions, PipeReader, PipeWriter, pipe};
+use ipc_core::{ErrorKind, Handoff, RecvMsg, Rejected, SendMsg, Wait, WriteBytes};
+use ipc_pipe::{
+    FifoOptions, PIPE_BUF, PacketReader, PacketWriter, PipeOptions, PipeReader, PipeWriter, pipe,
+};
 use ipc_testkit::{Descriptors, Harness, Peer, dir, say, skip};
 use rustix::process::{Gid, Uid, geteuid};
 
@@ -18,6 +21,8 @@ pub(crate) fn cases(harness: Harness) -> Harness {
         .test("descriptors/both_ends_of_an_o_rdwr_fifo_are_taken", o_rdwr_is_both)
         .test("descriptors/bad_key_gives_the_end_back", bad_key_gives_the_end_back)
         .test("descriptors/adopt_of_nothing_is_not_found", adopt_of_nothing_is_not_found)
+        .test("descriptors/a_key_is_given_once", a_key_is_given_once)
+        .test("descriptors/packets_stay_apart_on_a_fifo", packets_stay_apart_on_a_fifo)
         .test("descriptors/handoff_is_adopted_once", handoff_is_adopted_once)
         .role("adopts_twice", adopts_twice)
         .test("descriptors/stale_variable_is_not_found", stale_variable_is_not_found)
@@ -108,6 +113,32 @@ fn adopt_of_nothing_is_not_found() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
+fn a_key_is_given_once() {
+    let ((one, _a), (two, _b)) = (pipe().expect("pipe"), pipe().expect("pipe"));
+    let mut command = Command::new("true");
+    one.give(&mut command, "end").expect("give");
+    let rejected = two.give(&mut command, "END").expect_err("the variable is taken");
+    assert_eq!(rejected.error.kind(), ErrorKind::AlreadyExists);
+}
+
+/// The descriptor that a FIFO's packets are sent through without blocking keeps them apart too.
+fn packets_stay_apart_on_a_fifo() {
+    let fifo = FifoOptions::new().create(dir().join("fifo")).expect("create");
+    let (rx, tx) = fifo.open_both().expect("open");
+    let tx = OwnedFd::from(tx);
+    let flags = rustix::fs::fcntl_getfl(&tx).expect("F_GETFL");
+    rustix::fs::fcntl_setfl(&tx, flags | rustix::fs::OFlags::DIRECT).expect("F_SETFL");
+    let mut tx = PacketWriter::try_from(tx).expect("a pipe in packet mode");
+    let mut rx = PacketReader::try_from(OwnedFd::from(rx)).expect("a pipe");
+    let mut buf = [0; 64];
+    for wait in [Wait::Never, Wait::timeout(Duration::from_secs(30)), Wait::Forever] {
+        tx.send_with(b"one", wait).expect("send");
+        tx.send_with(b"two", wait).expect("send");
+        assert_eq!(rx.recv_with(&mut buf, wait), Ok(3), "{wait:?}");
+        assert_eq!(rx.recv_with(&mut buf, wait), Ok(3), "{wait:?}");
+    }
+}
+
 fn handoff_is_adopted_once() {
     let (rx, mut tx) = pipe().expect("pipe");
     let mut peer = Peer::cast("adopts_twice");
@@ -123,6 +154,8 @@ fn adopts_twice() {
     let wrong = PipeWriter::adopt("once").expect_err("it is the other end");
     assert!(matches!(wrong.kind(), ErrorKind::WrongType { .. }), "{wrong}");
     let rx = PipeReader::adopt("once").expect("a wrong guess loses nothing");
+    // Not even if it looks as if it had just been inherited.
+    rustix::io::fcntl_setfd(&rx, rustix::io::FdFlags::empty()).expect("F_SETFD");
     let again = PipeReader::adopt("once").expect_err("it is taken");
     say(format!("{:?}", again.kind()));
     say(format!("{:?}", rx.available()));
