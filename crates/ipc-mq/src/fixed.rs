@@ -6,8 +6,8 @@ use ipc_core::{Error, ErrorKind, RecvMsg, Result, SendMsg, Wait};
 
 /// An end whose messages all have `N` bytes, around any end that sends or receives.
 ///
-/// The length is part of the type, so that no message of another length can be sent through it, and one
-/// that somebody else has sent is noticed.
+/// The length is part of the type, so that no message of another length can be sent through it, and
+/// one that somebody else has sent is noticed.
 ///
 /// # Examples
 ///
@@ -53,7 +53,8 @@ impl<C: SendMsg, const N: usize> Fixed<C, N> {
     ///
     /// # Errors
     ///
-    /// As [`SendMsg`] says; [`ErrorKind::MessageTooLarge`] if the channel takes no messages of `N` bytes.
+    /// As [`SendMsg`] says; [`ErrorKind::MessageTooLarge`] if the channel takes no messages of `N`
+    /// bytes.
     ///
     /// # Examples
     ///

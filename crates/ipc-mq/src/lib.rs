@@ -7,7 +7,8 @@
 //! | a mailbox by name, whichever of the two it is | [`Mailbox`] |
 //! | messages of one fixed length | [`Fixed`] around any end |
 //!
-//! Both keep messages apart, outlive their processes, and are open to any number of senders and receivers.
+//! Both keep messages apart, outlive their processes, and are open to any number of senders and
+//! receivers.
 //!
 //! | | POSIX | System V |
 //! |---|---|---|
@@ -41,11 +42,11 @@
 //!
 //! # What the kernel promises, and what it does not
 //!
-//! - A message arrives whole, once, at one receiver, or stays in the queue. A process that is killed in the
-//!   middle of a call has sent or received it, or not; there is no half.
+//! - A message arrives whole, once, at one receiver, or stays in the queue. A process that is
+//!   killed in the middle of a call has sent or received it, or not; there is no half.
 //! - A process that is killed *after* it has received a message takes the message with it.
-//! - Neither mechanism knows whether anybody is at the other end: no end of file, no broken pipe. A receiver
-//!   whose senders have died waits; a sender fills the queue and then waits.
+//! - Neither mechanism knows whether anybody is at the other end: no end of file, no broken pipe. A
+//!   receiver whose senders have died waits; a sender fills the queue and then waits.
 //! - Queues are not removed with their processes. See the *Limitations* of [`posix`] and [`sysv`].
 
 mod fixed;

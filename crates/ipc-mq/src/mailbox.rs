@@ -57,16 +57,16 @@ impl MailboxOptions {
         self
     }
 
-    /// How many messages of full length fit into a mailbox that is created. A System V queue counts bytes,
-    /// so that it has room for more of the shorter ones; it needs
+    /// How many messages of full length fit into a mailbox that is created. A System V queue counts
+    /// bytes, so that it has room for more of the shorter ones; it needs
     /// [`message_size`](Self::message_size) too, else it has the kernel's size.
     pub const fn capacity(mut self, messages: usize) -> Self {
         self.capacity = Some(messages);
         self
     }
 
-    /// How long a message may be, in bytes. A POSIX queue has that from its creation; for a System V queue,
-    /// each sender is held to what it was opened with.
+    /// How long a message may be, in bytes. A POSIX queue has that from its creation; for a System
+    /// V queue, each sender is held to what it was opened with.
     pub const fn message_size(mut self, bytes: usize) -> Self {
         self.message_size = Some(bytes);
         self
@@ -78,7 +78,8 @@ impl MailboxOptions {
         self
     }
 
-    /// Opens a mailbox of the user `uid`, and no other. The default is the effective user of this process.
+    /// Opens a mailbox of the user `uid`, and no other. The default is the effective user of this
+    /// process.
     pub const fn owner(mut self, uid: u32) -> Self {
         self.owner = Some(uid);
         self
@@ -159,12 +160,13 @@ impl Default for MailboxOptions {
 
 /// A mailbox: processes that do not know each other send to it and receive from it by its name.
 ///
-/// Any number of processes may have [senders](Self::sender) and [receivers](Self::receiver). A message
-/// goes to one receiver. Messages of any length up to the mailbox's come through
-/// [`MailboxReceiver::recv_message`]; [`Fixed`](crate::Fixed) around the ends makes all of one length.
+/// Any number of processes may have [senders](Self::sender) and [receivers](Self::receiver). A
+/// message goes to one receiver. Messages of any length up to the mailbox's come through
+/// [`MailboxReceiver::recv_message`]; [`Fixed`](crate::Fixed) around the ends makes all of one
+/// length.
 ///
-/// The value that [`MailboxOptions::create`] returned removes the mailbox when it is dropped, in the
-/// process that created it, unless it is told to [`keep`](Self::keep) it.
+/// The value that [`MailboxOptions::create`] returned removes the mailbox when it is dropped, in
+/// the process that created it, unless it is told to [`keep`](Self::keep) it.
 ///
 /// # Examples
 ///
@@ -205,15 +207,15 @@ impl Mailbox {
     /// The key of the System V queue of a mailbox: 31 bits of a hash of its name (FNV-1a), never 0.
     ///
     /// Two names can have the same, by a chance of 1 to 2³¹: creating the second mailbox is
-    /// [`ErrorKind::AlreadyExists`](ipc_core::ErrorKind) then, and opening it finds the first. The key is
-    /// what `ipcs` shows, and what a C program gives to `msgget`.
+    /// [`ErrorKind::AlreadyExists`](ipc_core::ErrorKind) then, and opening it finds the first. The
+    /// key is what `ipcs` shows, and what a C program gives to `msgget`.
     ///
     /// # Examples
     ///
     /// ```
     /// use ipc_core::Name;
     /// use ipc_mq::Mailbox;
-    /// assert_eq!(Mailbox::key(&Name::new("orders")?).to_string(), "0x1540be49");
+    /// assert_eq!(Mailbox::key(&Name::new("orders")?).to_string(), "0x325e96ec");
     /// # Ok::<(), ipc_core::Error>(())
     /// ```
     #[must_use]
@@ -292,8 +294,8 @@ impl Mailbox {
         }
     }
 
-    /// Removes the mailbox now: see [`posix::Queue::unlink`] and [`sysv::Queue::unlink`] for what becomes of
-    /// its ends.
+    /// Removes the mailbox now: see [`posix::Queue::unlink`] and [`sysv::Queue::unlink`] for what
+    /// becomes of its ends.
     ///
     /// # Errors
     ///
@@ -415,9 +417,9 @@ impl Handoff for MailboxSender {
     fn give(self, command: &mut Command, key: &str) -> Result<(), Rejected<Self>> {
         let wrap = |sender| move |error| Rejected { value: Self(sender), error };
         match self.0 {
-            Sender::Posix(sender) => sender
-                .give(command, key)
-                .map_err(|it| wrap(Sender::Posix(it.value))(it.error)),
+            Sender::Posix(sender) => {
+                sender.give(command, key).map_err(|it| wrap(Sender::Posix(it.value))(it.error))
+            }
             Sender::SystemV(sender, most) => sender
                 .give(command, key)
                 .map_err(|it| wrap(Sender::SystemV(it.value, most))(it.error)),
@@ -436,9 +438,9 @@ impl Handoff for MailboxReceiver {
     fn give(self, command: &mut Command, key: &str) -> Result<(), Rejected<Self>> {
         let wrap = |receiver| move |error| Rejected { value: Self(receiver), error };
         match self.0 {
-            Receiver::Posix(receiver) => receiver
-                .give(command, key)
-                .map_err(|it| wrap(Receiver::Posix(it.value))(it.error)),
+            Receiver::Posix(receiver) => {
+                receiver.give(command, key).map_err(|it| wrap(Receiver::Posix(it.value))(it.error))
+            }
             Receiver::SystemV(receiver) => receiver
                 .give(command, key)
                 .map_err(|it| wrap(Receiver::SystemV(it.value))(it.error)),

@@ -10,13 +10,14 @@ use rustix::io::Errno;
 use super::{Receiver, end};
 use crate::kind::os;
 
-/// A descriptor that becomes readable once when there is a message: an `epoll` instance that watches the
-/// queue with `EPOLLONESHOT`.
+/// A descriptor that becomes readable once when there is a message: an `epoll` instance that
+/// watches the queue with `EPOLLONESHOT`.
 ///
-/// A queue's own descriptor can be polled, and is readable as long as there are messages. This one says so
-/// **once** until it is [armed again](Self::rearm), which is what `mq_notify` does, with three differences:
-/// no signal is involved; any number of processes can have one; and arming looks at the queue, so that it
-/// fires at once if there are messages already. So the order of draining and arming does not matter:
+/// A queue's own descriptor can be polled, and is readable as long as there are messages. This one
+/// says so **once** until it is [armed again](Self::rearm), which is what `mq_notify` does, with
+/// three differences: no signal is involved; any number of processes can have one; and arming looks
+/// at the queue, so that it fires at once if there are messages already. So the order of draining
+/// and arming does not matter:
 ///
 /// ```text
 /// loop { arrivals.wait()?; receive until WouldBlock; arrivals.rearm()?; }
@@ -122,8 +123,8 @@ impl Notified for Arrivals {
             if wait.remaining().is_some_and(|left| left.is_zero()) {
                 return Err(Error::new(wait.exhausted(), OP));
             }
-            // `poll` on the epoll's descriptor: `epoll_wait` has a resolution of a millisecond before
-            // Linux 5.11.
+            // `poll` on the epoll's descriptor: `epoll_wait` has a resolution of a millisecond
+            // before Linux 5.11.
             end::wait_ready(OP, self.epoll.as_fd(), PollFlags::IN, wait)?;
         }
     }

@@ -66,9 +66,7 @@ pub(super) enum Side {
 /// Checks that a descriptor is this end of a queue, and returns its attributes.
 pub(super) fn check(fd: BorrowedFd<'_>, side: Side) -> Result<Attributes> {
     const OP: &str = "adopt descriptor";
-    let wrong = |expected, found| {
-        Err(Error::new(ErrorKind::WrongType { expected, found }, OP))
-    };
+    let wrong = |expected, found| Err(Error::new(ErrorKind::WrongType { expected, found }, OP));
     let stat = rustix::fs::fstat(fd).map_err(os("fstat"))?;
     let attributes = match attributes(fd) {
         // Not a queue; that it is open, `fstat` has shown.
@@ -100,10 +98,7 @@ pub(super) fn check(fd: BorrowedFd<'_>, side: Side) -> Result<Attributes> {
 }
 
 /// Checks a descriptor and hands it back if it is not this end of a queue.
-pub(super) fn checked(
-    fd: OwnedFd,
-    side: Side,
-) -> Result<(OwnedFd, Attributes), Rejected<OwnedFd>> {
+pub(super) fn checked(fd: OwnedFd, side: Side) -> Result<(OwnedFd, Attributes), Rejected<OwnedFd>> {
     match check(fd.as_fd(), side) {
         Ok(attributes) => Ok((fd, attributes)),
         Err(error) => Err(Rejected { value: fd, error }),
@@ -113,8 +108,8 @@ pub(super) fn checked(
 /// Makes a call that sends or receives, and waits as it is told.
 ///
 /// `Forever` is one call that sleeps, `Never` one that does not. With a deadline, calls that do not
-/// sleep alternate with `ppoll`, whose clock is the monotonic one: the deadlines of `mq_timedsend` and
-/// `mq_timedreceive` are times of day, which move when somebody sets the clock.
+/// sleep alternate with `ppoll`, whose clock is the monotonic one: the deadlines of `mq_timedsend`
+/// and `mq_timedreceive` are times of day, which move when somebody sets the clock.
 #[inline]
 pub(super) fn transfer<T>(
     op: &'static str,

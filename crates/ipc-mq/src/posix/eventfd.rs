@@ -12,16 +12,17 @@ use crate::kind::os;
 
 /// A thread that adds 1 to an eventfd whenever messages arrive in a queue.
 ///
-/// It is for programs that gather many sources in one eventfd of their own. Where a descriptor for this
-/// queue alone will do, [`Arrivals`](super::Arrivals) costs no thread.
+/// It is for programs that gather many sources in one eventfd of their own. Where a descriptor for
+/// this queue alone will do, [`Arrivals`](super::Arrivals) costs no thread.
 ///
-/// Arrivals coalesce: the eventfd's count says that something came, not how much. None is lost: after the
-/// last message was sent, at least one addition follows, unless the queue has been emptied before. So read
-/// the eventfd **first, then** receive until [`ErrorKind::WouldBlock`]. An addition without a message
-/// happens too: somebody else took it, or messages were left in the queue by a receive.
+/// Arrivals coalesce: the eventfd's count says that something came, not how much. None is lost:
+/// after the last message was sent, at least one addition follows, unless the queue has been
+/// emptied before. So read the eventfd **first, then** receive until [`ErrorKind::WouldBlock`]. An
+/// addition without a message happens too: somebody else took it, or messages were left in the
+/// queue by a receive.
 ///
-/// It uses neither `mq_notify`, which only one process at a time may use, nor a signal: the thread sleeps
-/// in `epoll_wait` on the queue, edge-triggered. It ends when the value is dropped.
+/// It uses neither `mq_notify`, which only one process at a time may use, nor a signal: the thread
+/// sleeps in `epoll_wait` on the queue, edge-triggered. It ends when the value is dropped.
 ///
 /// # Examples
 ///
@@ -75,9 +76,7 @@ impl EventFdNotifier {
         let stop = stop.map_err(os("eventfd"))?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(os("epoll_create1"))?;
         let edge = epoll::EventFlags::IN | epoll::EventFlags::ET;
-        for (fd, which, events) in
-            [(&queue, QUEUE, edge), (&stop, STOP, epoll::EventFlags::IN)]
-        {
+        for (fd, which, events) in [(&queue, QUEUE, edge), (&stop, STOP, epoll::EventFlags::IN)] {
             epoll::add(&epoll, fd, epoll::EventData::new_u64(which), events)
                 .map_err(os("epoll_ctl"))?;
         }

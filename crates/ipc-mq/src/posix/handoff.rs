@@ -20,7 +20,8 @@ const STDIO: i32 = 3;
 struct Gift {
     variable: String,
     ticket: Ticket,
-    /// A copy with a higher number, of a descriptor that has the number of standard input or output.
+    /// A copy with a higher number, of a descriptor that has the number of standard input or
+    /// output.
     moved: Option<OwnedFd>,
 }
 

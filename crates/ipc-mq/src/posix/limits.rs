@@ -60,7 +60,8 @@ const MSGQUEUE_BYTES: ErrorKind = ErrorKind::ResourceLimit {
 #[non_exhaustive]
 #[doc(alias = "RLIMIT_MSGQUEUE")]
 pub struct Limits {
-    /// How many messages a queue has room for when nothing is said: `msg_default`, at most `msg_max`.
+    /// How many messages a queue has room for when nothing is said: `msg_default`, at most
+    /// `msg_max`.
     pub default_capacity: usize,
     /// How long a message may be when nothing is said, in bytes: `msgsize_default`, at most
     /// `msgsize_max`.
@@ -99,8 +100,9 @@ impl Limits {
 fn sysctl(name: &str) -> Result<usize> {
     let text = fs::read_to_string(format!("/proc/sys/fs/mqueue/{name}"));
     text.ok().and_then(|text| text.trim().parse().ok()).ok_or_else(|| {
-        Error::new(ErrorKind::Unsupported, "read limits")
-            .with_note("/proc/sys/fs/mqueue: /proc is not mounted or the kernel has no POSIX queues")
+        Error::new(ErrorKind::Unsupported, "read limits").with_note(
+            "/proc/sys/fs/mqueue: /proc is not mounted or the kernel has no POSIX queues",
+        )
     })
 }
 
@@ -111,8 +113,9 @@ pub(super) fn create_error(errno: Errno, sizes: Option<(usize, usize)>) -> Error
     let limits = Limits::read().ok();
     match (errno, sizes) {
         (Errno::INVAL | Errno::OVERFLOW, Some((capacity, message_size))) => {
-            let (most, longest) = limits
-                .map_or((HARD_MSGMAX, HARD_MSGSIZEMAX), |it| (it.max_capacity, it.max_message_size));
+            let (most, longest) = limits.map_or((HARD_MSGMAX, HARD_MSGSIZEMAX), |it| {
+                (it.max_capacity, it.max_message_size)
+            });
             match () {
                 () if capacity > HARD_MSGMAX => error.with_kind(MSG_MAX),
                 () if message_size > HARD_MSGSIZEMAX => error.with_kind(MSGSIZE_MAX),
@@ -134,7 +137,9 @@ pub(super) fn open_error(errno: Errno) -> Error {
     let error = os("mq_open")(errno);
     match errno {
         Errno::NOSYS => error.with_note("the kernel has no POSIX queues (CONFIG_POSIX_MQUEUE)"),
-        Errno::ACCESS => error.with_note("the queue's mode does not let this user have that access"),
+        Errno::ACCESS => {
+            error.with_note("the queue's mode does not let this user have that access")
+        }
         _ => error,
     }
 }

@@ -48,8 +48,8 @@ pub struct Registered {
 ///
 /// # Errors
 ///
-/// - [`ErrorKind::Unsupported`] where the `mqueue` file system is not mounted: the kernel lists queues in
-///   no other way, and using them works all the same. As root, `mkdir -p /dev/mqueue` and
+/// - [`ErrorKind::Unsupported`] where the `mqueue` file system is not mounted: the kernel lists
+///   queues in no other way, and using them works all the same. As root, `mkdir -p /dev/mqueue` and
 ///   `mount -t mqueue none /dev/mqueue`.
 /// - [`ErrorKind::PermissionDenied`] when the directory cannot be read.
 ///
@@ -85,8 +85,8 @@ pub fn queues() -> Result<Vec<QueueEntry>> {
     }
 }
 
-/// Every queue that the `mqueue` file system at `directory` shows, sorted by name: for a mount at an odd
-/// place, or of another IPC namespace (`/proc/PID/root/dev/mqueue`).
+/// Every queue that the `mqueue` file system at `directory` shows, sorted by name: for a mount at
+/// an odd place, or of another IPC namespace (`/proc/PID/root/dev/mqueue`).
 ///
 /// # Errors
 ///
@@ -150,7 +150,8 @@ fn unescape(text: &[u8]) -> OsString {
     let mut rest = text;
     while let Some((first, after)) = rest.split_first() {
         let code = after.get(..3).filter(|_| *first == b'\\');
-        let code = code.and_then(|digits| u8::from_str_radix(OsStr::from_bytes(digits).to_str()?, 8).ok());
+        let code =
+            code.and_then(|digits| u8::from_str_radix(OsStr::from_bytes(digits).to_str()?, 8).ok());
         match code {
             Some(byte) => {
                 out.push(byte);

@@ -78,8 +78,8 @@ pub struct QueueOptions {
 }
 
 impl QueueOptions {
-    /// The kernel's sizes (10 messages of 8192 bytes unless an administrator changed them), private to
-    /// this user (mode 0600), open both ways.
+    /// The kernel's sizes (10 messages of 8192 bytes unless an administrator changed them), private
+    /// to this user (mode 0600), open both ways.
     pub const fn new() -> Self {
         Self { capacity: None, message_size: None, mode: 0o600, access: Access::Both, owner: None }
     }
@@ -107,8 +107,8 @@ impl QueueOptions {
         self
     }
 
-    /// The permissions of a queue that is created, whatever the umask. They are set after it was created
-    /// with 0600, so that nobody opens it in between who may not.
+    /// The permissions of a queue that is created, whatever the umask. They are set after it was
+    /// created with 0600, so that nobody opens it in between who may not.
     ///
     /// More than 0600 lets other users fill the queue, or take messages out of it.
     pub const fn mode(mut self, mode: u32) -> Self {
@@ -116,14 +116,15 @@ impl QueueOptions {
         self
     }
 
-    /// What this process may do with the queue. Another user's queue may be open to one of the two only.
+    /// What this process may do with the queue. Another user's queue may be open to one of the two
+    /// only.
     pub const fn access(mut self, access: Access) -> Self {
         self.access = access;
         self
     }
 
-    /// Opens a queue that belongs to the user `uid`, and no other. The default is the effective user of
-    /// this process.
+    /// Opens a queue that belongs to the user `uid`, and no other. The default is the effective
+    /// user of this process.
     pub const fn owner(mut self, uid: u32) -> Self {
         self.owner = Some(uid);
         self
@@ -135,8 +136,8 @@ impl QueueOptions {
     ///
     /// - [`ErrorKind::AlreadyExists`] when there is a queue of that name;
     /// - [`ErrorKind::InvalidInput`] for a capacity or message size of 0, and a mode above 0777;
-    /// - [`ErrorKind::ResourceLimit`], which names the limit: `msg_max`, `msgsize_max`, `queues_max`
-    ///   (all in `/proc/sys/fs/mqueue`), `RLIMIT_MSGQUEUE`, `RLIMIT_NOFILE`;
+    /// - [`ErrorKind::ResourceLimit`], which names the limit: `msg_max`, `msgsize_max`,
+    ///   `queues_max` (all in `/proc/sys/fs/mqueue`), `RLIMIT_MSGQUEUE`, `RLIMIT_NOFILE`;
     /// - [`ErrorKind::Unsupported`] when the kernel has no POSIX queues.
     #[doc(alias = "mq_open")]
     pub fn create(&self, name: &Name) -> Result<Queue> {
@@ -246,7 +247,8 @@ impl Default for QueueOptions {
     }
 }
 
-/// Makes a queue without a name: it is created under a random one, which is gone before this returns.
+/// Makes a queue without a name: it is created under a random one, which is gone before this
+/// returns.
 ///
 /// # Examples
 ///

@@ -6,8 +6,8 @@ use ipc_core::{Error, ErrorKind, Result};
 
 /// The priority of a message: 0 (the lowest, and the default) to 32767.
 ///
-/// A receive takes the message of the highest priority; among messages of one priority, the one that
-/// was sent first.
+/// A receive takes the message of the highest priority; among messages of one priority, the one
+/// that was sent first.
 ///
 /// # Examples
 ///

@@ -16,11 +16,11 @@ use crate::sys::posix as sys;
 
 /// A POSIX message queue that unrelated processes find by its name.
 ///
-/// The value stands for the queue. Messages go through its ends: a [`Sender`] and a [`Receiver`], as many
-/// as are needed, which know nothing of the name. The value that [`QueueOptions::create`] returned removes
-/// the name when it is dropped, in the process that created it; call [`keep`](Self::keep) to leave it. A
-/// queue lives on without a name until the last descriptor is closed; with one, until it is removed or the
-/// machine restarts, also with nobody there.
+/// The value stands for the queue. Messages go through its ends: a [`Sender`] and a [`Receiver`],
+/// as many as are needed, which know nothing of the name. The value that [`QueueOptions::create`]
+/// returned removes the name when it is dropped, in the process that created it; call
+/// [`keep`](Self::keep) to leave it. A queue lives on without a name until the last descriptor is
+/// closed; with one, until it is removed or the machine restarts, also with nobody there.
 ///
 /// # Security
 ///
@@ -78,12 +78,7 @@ impl Queue {
         Ok(Self { name, c_name, fd: Some(fd), access, attributes, node, creator })
     }
 
-    pub(super) fn opened(
-        name: Name,
-        c_name: CString,
-        fd: OwnedFd,
-        access: Access,
-    ) -> Result<Self> {
+    pub(super) fn opened(name: Name, c_name: CString, fd: OwnedFd, access: Access) -> Result<Self> {
         let node = node(fd.as_fd())?;
         let attributes = end::attributes(fd.as_fd())?;
         Ok(Self { name, c_name, fd: Some(fd), access, attributes, node, creator: None })
@@ -173,13 +168,13 @@ impl Queue {
 
     /// Removes the name now; ends that are open stay open.
     ///
-    /// The check that the name is still this queue's and the removal are two system calls: a queue that is
-    /// put there in between is removed.
+    /// The check that the name is still this queue's and the removal are two system calls: a queue
+    /// that is put there in between is removed.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotFound`] when the name is gone or stands for another queue by now, which is left
-    /// alone; [`ErrorKind::PermissionDenied`] when this user may not.
+    /// [`ErrorKind::NotFound`] when the name is gone or stands for another queue by now, which is
+    /// left alone; [`ErrorKind::PermissionDenied`] when this user may not.
     ///
     /// # Examples
     ///
@@ -195,11 +190,12 @@ impl Queue {
         copy.map_err(os("fcntl F_DUPFD_CLOEXEC"))
     }
 
-    /// Removes the name if it still stands for this queue. The value is good for nothing afterwards.
+    /// Removes the name if it still stands for this queue. The value is good for nothing
+    /// afterwards.
     fn remove(&mut self) -> Result<()> {
         let now = match self.look() {
-            // No descriptor is left to look with, but this value's own. The kernel counts inode numbers
-            // up, so that the number still identifies the queue when nobody holds it.
+            // No descriptor is left to look with, but this value's own. The kernel counts inode
+            // numbers up, so that the number still identifies the queue when nobody holds it.
             Err(Errno::MFILE | Errno::NFILE) => {
                 drop(self.fd.take());
                 self.look()

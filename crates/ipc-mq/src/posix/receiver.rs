@@ -16,18 +16,18 @@ const OP: &str = "mq_receive";
 
 /// The receiving end of a POSIX message queue.
 ///
-/// A receive takes the message of the highest priority, and of those the one that was sent first. Any
-/// number of threads and processes may receive at once; each message goes to one of them.
+/// A receive takes the message of the highest priority, and of those the one that was sent first.
+/// Any number of threads and processes may receive at once; each message goes to one of them.
 ///
 /// # Short buffers
 ///
 /// The kernel does not give a message to a buffer that is shorter than the queue's
-/// [`message_size`](Attributes::message_size), however short the message is. A shorter buffer is served
-/// through one that this end keeps. A message that is then too long for it is
-/// [`ErrorKind::MessageTooLarge`] and stays **in this end**: the next receive gets it, whatever has been
-/// sent meanwhile, and other receivers of the queue do not. A message that is kept is dropped with the
-/// value; [`keeps_message`](Self::keeps_message) tells. With buffers of `message_size`, or with
-/// [`recv_message`](Self::recv_message), none of this happens.
+/// [`message_size`](Attributes::message_size), however short the message is. A shorter buffer is
+/// served through one that this end keeps. A message that is then too long for it is
+/// [`ErrorKind::MessageTooLarge`] and stays **in this end**: the next receive gets it, whatever has
+/// been sent meanwhile, and other receivers of the queue do not. A message that is kept is dropped
+/// with the value; [`keeps_message`](Self::keeps_message) tells. With buffers of `message_size`, or
+/// with [`recv_message`](Self::recv_message), none of this happens.
 ///
 /// # Errors
 ///
@@ -84,8 +84,8 @@ impl Receiver {
 
     /// Receives one message into the front of `buf` and returns its length and priority.
     ///
-    /// [`Wait::Forever`] is one call of `mq_receive`; [`Wait::Never`] one of `mq_timedreceive` with a
-    /// deadline in 1970, which never sleeps and needs no `O_NONBLOCK`.
+    /// [`Wait::Forever`] is one call of `mq_receive`; [`Wait::Never`] one of `mq_timedreceive` with
+    /// a deadline in 1970, which never sleeps and needs no `O_NONBLOCK`.
     ///
     /// # Errors
     ///
@@ -134,8 +134,8 @@ impl Receiver {
         Ok(Message { body: self.spill[..len].to_vec(), priority })
     }
 
-    /// Whether a message is kept that was too long for the buffer of the last receive: while it is so,
-    /// receive before polling.
+    /// Whether a message is kept that was too long for the buffer of the last receive: while it is
+    /// so, receive before polling.
     ///
     /// # Examples
     ///
@@ -170,8 +170,8 @@ impl Receiver {
         end::attributes(self.fd.as_fd())
     }
 
-    /// Another receiver of the same queue, through the same open file description; it does not get the
-    /// message that this one keeps.
+    /// Another receiver of the same queue, through the same open file description; it does not get
+    /// the message that this one keeps.
     ///
     /// # Errors
     ///
@@ -189,7 +189,8 @@ impl Receiver {
     /// # Ok::<(), ipc_core::Error>(())
     /// ```
     pub fn try_clone(&self) -> Result<Self> {
-        let fd = rustix::io::fcntl_dupfd_cloexec(&self.fd, 0).map_err(os("fcntl F_DUPFD_CLOEXEC"))?;
+        let fd =
+            rustix::io::fcntl_dupfd_cloexec(&self.fd, 0).map_err(os("fcntl F_DUPFD_CLOEXEC"))?;
         Ok(Self { fd, message_size: self.message_size, spill: Vec::new(), kept: None })
     }
 

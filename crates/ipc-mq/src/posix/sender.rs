@@ -17,8 +17,8 @@ const OP: &str = "mq_send";
 /// The sending end of a POSIX message queue.
 ///
 /// Messages of this end have the [lowest priority](Priority::LOWEST) unless
-/// [`set_priority`](Self::set_priority) or [`send_priority`](Self::send_priority) says otherwise. Any
-/// number of threads and processes may send at once; a message is sent whole or not at all.
+/// [`set_priority`](Self::set_priority) or [`send_priority`](Self::send_priority) says otherwise.
+/// Any number of threads and processes may send at once; a message is sent whole or not at all.
 ///
 /// # Errors
 ///
@@ -88,8 +88,8 @@ impl Sender {
 
     /// Sends one message with a priority of its own.
     ///
-    /// [`Wait::Forever`] is one call of `mq_send`; [`Wait::Never`] one of `mq_timedsend` with a deadline
-    /// in 1970, which never sleeps and needs no `O_NONBLOCK`.
+    /// [`Wait::Forever`] is one call of `mq_send`; [`Wait::Never`] one of `mq_timedsend` with a
+    /// deadline in 1970, which never sleeps and needs no `O_NONBLOCK`.
     ///
     /// # Errors
     ///
@@ -143,7 +143,8 @@ impl Sender {
     /// # Ok::<(), ipc_core::Error>(())
     /// ```
     pub fn try_clone(&self) -> Result<Self> {
-        let fd = rustix::io::fcntl_dupfd_cloexec(&self.fd, 0).map_err(os("fcntl F_DUPFD_CLOEXEC"))?;
+        let fd =
+            rustix::io::fcntl_dupfd_cloexec(&self.fd, 0).map_err(os("fcntl F_DUPFD_CLOEXEC"))?;
         Ok(Self { fd, ..*self })
     }
 }

@@ -11,19 +11,21 @@ use crate::sys::posix as sys;
 
 impl Receiver {
     /// Has `signal` sent to this process, once, when a message arrives in the **empty** queue:
-    /// `mq_notify` with `SIGEV_SIGNAL`. The signal carries `value` (`si_value`), the sender's pid and the
-    /// code `SI_MESGQ`.
+    /// `mq_notify` with `SIGEV_SIGNAL`. The signal carries `value` (`si_value`), the sender's pid
+    /// and the code `SI_MESGQ`.
     ///
-    /// One process can be registered for a queue. The registration ends with the signal, so that it has to
-    /// be renewed. **Renew it first, then receive until [`ErrorKind::WouldBlock`]**: a message that comes
-    /// after the queue was drained finds the registration there; in the other order, one that comes in
-    /// between is in the queue, unannounced, and as the queue is not empty, neither is any later one.
+    /// One process can be registered for a queue. The registration ends with the signal, so that it
+    /// has to be renewed. **Renew it first, then receive until [`ErrorKind::WouldBlock`]**: a
+    /// message that comes after the queue was drained finds the registration there; in the other
+    /// order, one that comes in between is in the queue, unannounced, and as the queue is not
+    /// empty, neither is any later one.
     ///
-    /// Nothing is sent while a receiver is blocked in a receive without a deadline: it gets the message.
+    /// Nothing is sent while a receiver is blocked in a receive without a deadline: it gets the
+    /// message.
     ///
-    /// The process must be prepared for the signal (block it and use `signalfd` or `sigwaitinfo`, or have a
-    /// handler): the default for most signals is to end the process. [`Arrivals`](super::Arrivals) needs no
-    /// signal at all.
+    /// The process must be prepared for the signal (block it and use `signalfd` or `sigwaitinfo`,
+    /// or have a handler): the default for most signals is to end the process.
+    /// [`Arrivals`](super::Arrivals) needs no signal at all.
     ///
     /// # Errors
     ///
@@ -32,8 +34,8 @@ impl Receiver {
     ///
     /// # Limits
     ///
-    /// **Closing any descriptor of the queue in this process ends the registration**: that is how the
-    /// kernel defines it. So dropping any [`Sender`](super::Sender), [`Receiver`] or
+    /// **Closing any descriptor of the queue in this process ends the registration**: that is how
+    /// the kernel defines it. So dropping any [`Sender`](super::Sender), [`Receiver`] or
     /// [`Queue`](super::Queue) of the same queue does. A child that is forked does not inherit it.
     ///
     /// # Examples
@@ -60,8 +62,9 @@ impl Receiver {
     pub fn notify_signal(&self, signal: i32, value: i32) -> Result<()> {
         if signal == 0 {
             // The kernel would register a notification that notifies of nothing.
-            return Err(Error::new(ErrorKind::InvalidInput, "mq_notify")
-                .with_note("there is no signal 0"));
+            return Err(
+                Error::new(ErrorKind::InvalidInput, "mq_notify").with_note("there is no signal 0")
+            );
         }
         sys::notify(self.as_fd(), signal, value).map_err(|errno| match errno {
             Errno::BUSY => os("mq_notify")(errno)

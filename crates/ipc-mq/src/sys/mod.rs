@@ -48,8 +48,8 @@ pub(crate) fn look_at(fd: RawFd) -> BorrowedFd<'static> {
 /// Takes possession of an inherited descriptor.
 pub(crate) fn take(fd: RawFd) -> OwnedFd {
     // SAFETY: `handoff::adopt` has seen that the descriptor is open, is the queue that the parent
-    // gave, and is not close-on-exec. Everything that this process opens itself is close-on-exec, and
-    // `adopt` switches it on under a lock, so that nobody else owns this number.
+    // gave, and is not close-on-exec. Everything that this process opens itself is close-on-exec,
+    // and `adopt` switches it on under a lock, so that nobody else owns this number.
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 

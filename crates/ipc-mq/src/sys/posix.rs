@@ -41,7 +41,8 @@ pub(crate) fn open(name: &CStr, access: OFlags) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// `mq_open` with `O_CREAT | O_EXCL` and mode 0600; the sizes are the kernel's defaults without `sizes`.
+/// `mq_open` with `O_CREAT | O_EXCL` and mode 0600; the sizes are the kernel's defaults without
+/// `sizes`.
 pub(crate) fn create(
     name: &CStr,
     access: OFlags,
@@ -55,8 +56,8 @@ pub(crate) fn create(
     }
     let attr_or_null = if sizes.is_some() { &raw const attr } else { ptr::null() };
     let (flags, mode): (i32, c_uint) = (flags.bits().cast_signed(), 0o600);
-    // SAFETY: the name ends in a NUL. With `O_CREAT` the call takes a mode and a pointer that is null
-    // or points to attributes, which it only reads and which outlive it.
+    // SAFETY: the name ends in a NUL. With `O_CREAT` the call takes a mode and a pointer that is
+    // null or points to attributes, which it only reads and which outlive it.
     let fd = check(unsafe { libc::mq_open(name.as_ptr(), flags, mode, attr_or_null) })?;
     // SAFETY: the call has just returned this descriptor, so that nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
@@ -92,8 +93,8 @@ pub(crate) fn receive(
     let (fd, data, len) = (fd.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len());
     let to = &raw mut prio;
     let returned = match sleep {
-        // SAFETY: the descriptor is open, and the kernel writes `len` bytes of the slice at most, and
-        // the priority, which is on this stack.
+        // SAFETY: the descriptor is open, and the kernel writes `len` bytes of the slice at most,
+        // and the priority, which is on this stack.
         Sleep::Forever => unsafe { libc::mq_receive(fd, data, len, to) },
         // SAFETY: as above, and the deadline is a static.
         Sleep::Never => unsafe { libc::mq_timedreceive(fd, data, len, to, &raw const PAST) },
@@ -107,8 +108,8 @@ pub(crate) fn receive(
 /// `mq_getattr`
 pub(crate) fn getattr(fd: BorrowedFd<'_>) -> Result<Attr, Errno> {
     let mut attr = zero_attr();
-    // SAFETY: the descriptor is open, whatever it is: the kernel refuses what is not a queue. The call
-    // writes attributes to where there is room for them.
+    // SAFETY: the descriptor is open, whatever it is: the kernel refuses what is not a queue. The
+    // call writes attributes to where there is room for them.
     check(unsafe { libc::mq_getattr(fd.as_raw_fd(), &raw mut attr) })?;
     Ok(Attr {
         flags: attr.mq_flags,
@@ -126,8 +127,8 @@ pub(crate) fn notify(fd: BorrowedFd<'_>, signal: i32, value: i32) -> Result<(), 
     event.sigev_signo = signal;
     // The kernel and C see a union, whose integer lies in the first four bytes.
     event.sigev_value.sival_ptr = union_of(value);
-    // SAFETY: the descriptor is open and the event outlives the call, which reads it only. The kernel
-    // refuses signals that do not exist.
+    // SAFETY: the descriptor is open and the event outlives the call, which reads it only. The
+    // kernel refuses signals that do not exist.
     check(unsafe { libc::mq_notify(fd.as_raw_fd(), &raw const event) }).map(drop)
 }
 

@@ -117,3 +117,13 @@ pub(crate) fn remove(id: c_int) -> Result<(), Errno> {
     // SAFETY: this command takes no structure.
     check(unsafe { libc::msgctl(id, libc::IPC_RMID, ptr::null_mut()) }).map(drop)
 }
+
+/// `msgctl(IPC_INFO)`
+pub(crate) fn info() -> Result<libc::msginfo, Errno> {
+    let mut info = MaybeUninit::<libc::msginfo>::zeroed();
+    // SAFETY: with this command the call writes one such structure, whatever the prototype says, to
+    // where there is room for it; it looks at no queue.
+    check(unsafe { libc::msgctl(0, libc::IPC_INFO, info.as_mut_ptr().cast()) })?;
+    // SAFETY: it consists of integers, and the call has filled it.
+    Ok(unsafe { info.assume_init() })
+}

@@ -1,7 +1,7 @@
 //! Giving an end to a child process: by the queue's id in an environment variable.
 //!
-//! `IPC_HANDOFF_<KEY>=msqid:<id>:<uid>` names the queue and the user who created it. There is no descriptor
-//! to inherit; the id is as good in the child as it is here.
+//! `IPC_HANDOFF_<KEY>=msqid:<id>:<uid>` names the queue and the user who created it. There is no
+//! descriptor to inherit; the id is as good in the child as it is here.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -28,8 +28,9 @@ fn adopt(key: &str) -> Result<i32> {
 
     let variable = Ticket::variable(key)?;
     let Some(value) = std::env::var_os(&variable) else {
-        return Err(Error::new(ErrorKind::NotFound, OP)
-            .with_note("the parent gave nothing under this key"));
+        return Err(
+            Error::new(ErrorKind::NotFound, OP).with_note("the parent gave nothing under this key")
+        );
     };
     let value = value.to_str().unwrap_or_default();
     if value.parse::<Ticket>().is_ok() {

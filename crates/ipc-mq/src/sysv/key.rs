@@ -30,7 +30,8 @@ use crate::kind::os;
 pub struct Key(i32);
 
 impl Key {
-    /// Creating with it makes a queue that no key finds: pass its [id](super::Queue::id) on, or its ends.
+    /// Creating with it makes a queue that no key finds: pass its [id](super::Queue::id) on, or its
+    /// ends.
     ///
     /// # Examples
     ///
@@ -60,11 +61,12 @@ impl Key {
         Ok(Self(key))
     }
 
-    /// The key that `ftok` makes of a file that exists and a number: the low byte of the number, the low
-    /// byte of the file's device, and the low 16 bits of its inode.
+    /// The key that `ftok` makes of a file that exists and a number: the low byte of the number,
+    /// the low byte of the file's device, and the low 16 bits of its inode.
     ///
-    /// So two files on one device have the same key if their inode numbers agree in 16 bits, and a file that
-    /// is removed and made again has another one. Use a file that stays, such as the program's own.
+    /// So two files on one device have the same key if their inode numbers agree in 16 bits, and a
+    /// file that is removed and made again has another one. Use a file that stays, such as the
+    /// program's own.
     ///
     /// # Errors
     ///
@@ -81,9 +83,7 @@ impl Key {
                 .with_note("POSIX leaves the number 0 undefined"));
         }
         let stat = rustix::fs::stat(path.as_ref()).map_err(os("ftok"))?;
-        let key = u32::from(id) << 24
-            | low(stat.st_dev, 0xff) << 16
-            | low(stat.st_ino, 0xffff);
+        let key = u32::from(id) << 24 | low(stat.st_dev, 0xff) << 16 | low(stat.st_ino, 0xffff);
         Ok(Self(key.cast_signed()))
     }
 

@@ -1,8 +1,9 @@
 //! What the kernel allows.
 
-use std::fs;
+use ipc_core::{ErrorKind, Result};
 
-use ipc_core::{Error, ErrorKind, Result};
+use crate::kind::os;
+use crate::sys::sysv as sys;
 
 /// Too many bytes wanted for a queue.
 pub(super) const MSGMNB: ErrorKind = ErrorKind::ResourceLimit {
@@ -16,7 +17,8 @@ pub(super) const MSGMNI: ErrorKind = ErrorKind::ResourceLimit {
     knob: "/proc/sys/kernel/msgmni (ipcs -q lists the queues, ipcrm removes them)",
 };
 
-/// What limits System V message queues here: `/proc/sys/kernel/msg*`.
+/// What limits System V message queues here: `msgctl(IPC_INFO)`, which an administrator sets in
+/// `/proc/sys/kernel/msg*`.
 ///
 /// # Units
 ///
@@ -32,42 +34,37 @@ pub(super) const MSGMNI: ErrorKind = ErrorKind::ResourceLimit {
 ///
 /// # References
 ///
-/// `proc_sys_kernel`(5), `msgget`(2).
+/// `msgctl`(2), `proc_sys_kernel`(5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
+#[doc(alias = "IPC_INFO")]
 pub struct Limits {
     /// The longest message, in bytes: `msgmax`.
     pub max_message_size: usize,
-    /// How many bytes of messages a new queue has room for, and the most an unprivileged process can give
-    /// it: `msgmnb`.
+    /// How many bytes of messages a new queue has room for, and the most an unprivileged process
+    /// can give it: `msgmnb`.
     pub max_bytes: usize,
     /// The most queues in this IPC namespace: `msgmni`.
     pub max_queues: usize,
 }
 
 impl Limits {
-    /// Reads the limits.
+    /// Asks the kernel.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unsupported`] when `/proc` is not mounted or the kernel has no System V IPC.
+    /// [`ErrorKind::Unsupported`] when the kernel has no System V IPC.
     ///
     /// # Examples
     ///
     /// See [`Limits`].
     pub fn read() -> Result<Self> {
+        let info = sys::info().map_err(os("msgctl IPC_INFO"))?;
+        let number = |it| usize::try_from(it).unwrap_or(usize::MAX);
         Ok(Self {
-            max_message_size: sysctl("msgmax")?,
-            max_bytes: sysctl("msgmnb")?,
-            max_queues: sysctl("msgmni")?,
+            max_message_size: number(info.msgmax),
+            max_bytes: number(info.msgmnb),
+            max_queues: number(info.msgmni),
         })
     }
-}
-
-fn sysctl(name: &str) -> Result<usize> {
-    let text = fs::read_to_string(format!("/proc/sys/kernel/{name}"));
-    text.ok().and_then(|text| text.trim().parse().ok()).ok_or_else(|| {
-        Error::new(ErrorKind::Unsupported, "read limits")
-            .with_note("/proc/sys/kernel/msg*: /proc is not mounted or the kernel has no System V IPC")
-    })
 }

@@ -61,8 +61,8 @@ impl QueueOptions {
         self
     }
 
-    /// Opens a queue that the user `uid` created, and no other. The default is the effective user of this
-    /// process.
+    /// Opens a queue that the user `uid` created, and no other. The default is the effective user
+    /// of this process.
     pub const fn owner(mut self, uid: u32) -> Self {
         self.owner = Some(uid);
         self
@@ -182,9 +182,9 @@ impl Default for QueueOptions {
     }
 }
 
-/// Makes a queue without a key. It is removed when both ends are dropped in the process that made it, or
-/// the [`Command`](std::process::Command)s that they were [given](ipc_core::Handoff) to; whoever still uses
-/// it then gets [`ErrorKind::Disconnected`].
+/// Makes a queue without a key. It is removed when both ends are dropped in the process that made
+/// it, or the [`Command`](std::process::Command)s that they were [given](ipc_core::Handoff) to;
+/// whoever still uses it then gets [`ErrorKind::Disconnected`].
 ///
 /// # Examples
 ///

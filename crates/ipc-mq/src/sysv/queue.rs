@@ -10,12 +10,12 @@ use crate::sys::sysv as sys;
 
 /// A System V message queue that unrelated processes find by its key.
 ///
-/// The value stands for the queue. Messages go through its ends: a [`Sender`] and a [`Receiver`], as many
-/// as are needed. The value that [`QueueOptions::create`] returned removes the queue when it is dropped, in
-/// the process that created it; call [`keep`](Self::keep) to leave it.
+/// The value stands for the queue. Messages go through its ends: a [`Sender`] and a [`Receiver`],
+/// as many as are needed. The value that [`QueueOptions::create`] returned removes the queue when
+/// it is dropped, in the process that created it; call [`keep`](Self::keep) to leave it.
 ///
-/// **Removing a queue ends it for everybody**, unlike a name in a file system: messages in it are gone, and
-/// whoever is blocked gets [`ErrorKind::Disconnected`](ipc_core::ErrorKind).
+/// **Removing a queue ends it for everybody**, unlike a name in a file system: messages in it are
+/// gone, and whoever is blocked gets [`ErrorKind::Disconnected`](ipc_core::ErrorKind).
 ///
 /// # Examples
 ///
@@ -119,7 +119,8 @@ impl Queue {
 
     /// Sets how many bytes of messages fit, and how many messages at most: `msgctl(IPC_SET)`.
     ///
-    /// Messages that are in the queue stay there. A sender notices when it is refused a message next.
+    /// Messages that are in the queue stay there. A sender notices when it is refused a message
+    /// next.
     ///
     /// # Errors
     ///
@@ -210,9 +211,9 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotFound`](ipc_core::ErrorKind) when it was removed before, also when there is another
-    /// one of this key by now, which is left alone; [`ErrorKind::PermissionDenied`](ipc_core::ErrorKind) for
-    /// who neither owns nor created it.
+    /// [`ErrorKind::NotFound`](ipc_core::ErrorKind) when it was removed before, also when there is
+    /// another one of this key by now, which is left alone;
+    /// [`ErrorKind::PermissionDenied`](ipc_core::ErrorKind) for who neither owns nor created it.
     ///
     /// # Examples
     ///
@@ -261,9 +262,8 @@ pub(super) fn change(
     sys::set(id, &mut ds).map_err(|errno| {
         let error = gone("msgctl IPC_SET", errno);
         let me = rustix::process::geteuid().as_raw();
-        let over = bytes.is_some_and(|bytes| {
-            Limits::read().is_ok_and(|limits| bytes > limits.max_bytes)
-        });
+        let over =
+            bytes.is_some_and(|bytes| Limits::read().is_ok_and(|limits| bytes > limits.max_bytes));
         match errno {
             // Its owner may change it, so that it must be the size.
             Errno::PERM if over && (me == uid || me == cuid) => error.with_kind(MSGMNB),

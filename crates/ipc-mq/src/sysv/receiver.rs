@@ -28,11 +28,11 @@ const FIRST: usize = 8192;
 ///
 /// # Errors
 ///
-/// As [`RecvMsg`] says. [`ErrorKind::MessageTooLarge`] has the message's length where the kernel lets one
-/// look (`MSG_COPY`, a kernel with `CONFIG_CHECKPOINT_RESTORE`, and the message is still there); else its
-/// `len` is one more than the buffer's, and the note says so. [`ErrorKind::Disconnected`] once the queue was
-/// removed, also under a blocked receiver; [`ErrorKind::PermissionDenied`] when the queue's mode does not
-/// let this user receive.
+/// As [`RecvMsg`] says. [`ErrorKind::MessageTooLarge`] has the message's length where the kernel
+/// lets one look (`MSG_COPY`, a kernel with `CONFIG_CHECKPOINT_RESTORE`, and the message is still
+/// there); else its `len` is one more than the buffer's, and the note says so.
+/// [`ErrorKind::Disconnected`] once the queue was removed, also under a blocked receiver;
+/// [`ErrorKind::PermissionDenied`] when the queue's mode does not let this user receive.
 ///
 /// # Examples
 ///
@@ -124,8 +124,8 @@ impl Receiver {
         self.select = select;
     }
 
-    /// Receives one message that `select` takes into the front of `buf`, and returns its length and type:
-    /// `msgrcv`.
+    /// Receives one message that `select` takes into the front of `buf`, and returns its length and
+    /// type: `msgrcv`.
     ///
     /// # Errors
     ///
@@ -177,8 +177,8 @@ impl Receiver {
         }
     }
 
-    /// Receives one message that `select` takes and **throws away** what does not fit into `buf`: `msgrcv`
-    /// with `MSG_NOERROR`. Nothing else in this crate does that.
+    /// Receives one message that `select` takes and **throws away** what does not fit into `buf`:
+    /// `msgrcv` with `MSG_NOERROR`. Nothing else in this crate does that.
     ///
     /// # Errors
     ///
@@ -213,8 +213,8 @@ impl Receiver {
         Ok(Truncated { len, kind })
     }
 
-    /// Copies message number `at` of the queue, counted from the one that was sent first, and leaves it
-    /// there: `msgrcv` with `MSG_COPY`.
+    /// Copies message number `at` of the queue, counted from the one that was sent first, and
+    /// leaves it there: `msgrcv` with `MSG_COPY`.
     ///
     /// # Errors
     ///
@@ -280,7 +280,8 @@ impl Receiver {
     ) -> Result<(usize, MessageType)> {
         let (msgtyp, except) = select.raw();
         loop {
-            // A buffer of the caller's can be longer than any message: this one grows when it has to.
+            // A buffer of the caller's can be longer than any message: this one grows when it has
+            // to.
             let offered = room.min(self.msg.capacity());
             let (id, msg) = (self.id, &mut self.msg);
             let mut too_long = false;
@@ -297,8 +298,9 @@ impl Receiver {
                     // It was taken by somebody else in the meantime: another one may fit.
                     Some(None) => {}
                     Some(Some(len)) => {
-                        return Err(error
-                            .with_kind(ErrorKind::MessageTooLarge { len, max: offered }));
+                        return Err(
+                            error.with_kind(ErrorKind::MessageTooLarge { len, max: offered })
+                        );
                     }
                     None => {
                         let at_least = offered + 1;
@@ -320,8 +322,8 @@ impl Receiver {
         self.msg.grow(room.min(more));
     }
 
-    /// The length of the message that a receive would take now if it is longer than `max`: `None` when the
-    /// kernel does not let one look, `Some(None)` when there is no such message any more.
+    /// The length of the message that a receive would take now if it is longer than `max`: `None`
+    /// when the kernel does not let one look, `Some(None)` when there is no such message any more.
     #[cold]
     fn length(&self, select: Select, max: usize) -> Option<Option<usize>> {
         let mut msg = Buffer::default();

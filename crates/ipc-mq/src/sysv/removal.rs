@@ -7,8 +7,8 @@ use crate::sys::sysv as sys;
 
 /// Removes a queue when it is dropped, in the process that made the guard.
 ///
-/// A [`Queue`](super::Queue) that was created here has one of its own. This is for a queue that was opened:
-/// by the last of several programs, say. A forked child's copy does nothing.
+/// A [`Queue`](super::Queue) that was created here has one of its own. This is for a queue that was
+/// opened: by the last of several programs, say. A forked child's copy does nothing.
 ///
 /// # Examples
 ///
@@ -49,8 +49,8 @@ impl RemovalGuard {
     /// # Errors
     ///
     /// [`ErrorKind::NotFound`](ipc_core::ErrorKind::NotFound) when it was removed before,
-    /// [`ErrorKind::PermissionDenied`](ipc_core::ErrorKind::PermissionDenied) when this user neither owns
-    /// nor created it.
+    /// [`ErrorKind::PermissionDenied`](ipc_core::ErrorKind::PermissionDenied) when this user
+    /// neither owns nor created it.
     ///
     /// # Examples
     ///
@@ -87,8 +87,8 @@ impl Drop for RemovalGuard {
     fn drop(&mut self) {
         // A forked copy must not remove what its parent still uses.
         if self.pid == Some(std::process::id()) {
-            // An id is not used again for a long time, so that this removes no other queue. One that is gone
-            // is none of ours to complain about.
+            // An id is not used again for a long time, so that this removes no other queue. One
+            // that is gone is none of ours to complain about.
             let _ = sys::remove(self.id);
         }
     }

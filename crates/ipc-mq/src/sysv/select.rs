@@ -35,7 +35,8 @@ impl MessageType {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidInput`] for 0, for negative numbers, and for what a C `long` cannot hold.
+    /// [`ErrorKind::InvalidInput`] for 0, for negative numbers, and for what a C `long` cannot
+    /// hold.
     ///
     /// # Examples
     ///
@@ -54,7 +55,10 @@ impl MessageType {
     ///
     /// See [`MessageType`].
     #[must_use]
-    #[expect(clippy::allow_attributes, reason = "whether the next one is fulfilled depends on the target")]
+    #[expect(
+        clippy::allow_attributes,
+        reason = "whether the next one is fulfilled depends on the target"
+    )]
     #[allow(clippy::useless_conversion, reason = "a C long has 32 bits on some targets")]
     pub fn get(self) -> i64 {
         self.0.into()
@@ -99,7 +103,8 @@ impl TryFrom<i64> for MessageType {
 /// for kind in types {
 ///     tx.send_typed(&[], kind, Wait::Forever)?;
 /// }
-/// let mut next = |select| rx.recv_select(select, &mut [], Wait::Never).map(|(_, kind)| kind.get());
+/// let mut next =
+///     |select| rx.recv_select(select, &mut [], Wait::Never).map(|(_, kind)| kind.get());
 /// assert_eq!(next(Select::LowestUpTo(types[0]))?, 3);
 /// assert_eq!(next(Select::Except(types[0]))?, 9);
 /// assert_eq!(next(Select::Type(types[0]))?, 5);
@@ -117,8 +122,8 @@ pub enum Select {
     Any,
     /// A message of this type: `msgtyp` above 0.
     Type(MessageType),
-    /// A message of the lowest type that is there, if it is not above this one: a negative `msgtyp`. So
-    /// types are priorities, and 1 is the most urgent.
+    /// A message of the lowest type that is there, if it is not above this one: a negative
+    /// `msgtyp`. So types are priorities, and 1 is the most urgent.
     LowestUpTo(MessageType),
     /// A message of any other type: `MSG_EXCEPT`.
     #[doc(alias = "MSG_EXCEPT")]

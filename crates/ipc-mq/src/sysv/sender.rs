@@ -24,14 +24,16 @@ const OP: &str = "msgsnd";
 ///
 /// # Errors
 ///
-/// As [`SendMsg`] says; [`ErrorKind::Disconnected`] once the queue was removed, also under a blocked
-/// sender; [`ErrorKind::PermissionDenied`] when the queue's mode does not let this user send.
+/// As [`SendMsg`] says; [`ErrorKind::Disconnected`] once the queue was removed, also under a
+/// blocked sender; [`ErrorKind::PermissionDenied`] when the queue's mode does not let this user
+/// send.
 ///
 /// # Limits
 ///
-/// [`max_len`](SendMsg::max_len) is the smaller of `/proc/sys/kernel/msgmax` (8192 by default) and the bytes
-/// that the queue has room for. It is read when the end is made, and again before a message is refused. If
-/// somebody makes the queue smaller than a message while it waits for room, it waits until it is made larger.
+/// [`max_len`](SendMsg::max_len) is the smaller of `/proc/sys/kernel/msgmax` (8192 by default) and
+/// the bytes that the queue has room for. It is read when the end is made, and again before a
+/// message is refused. If somebody makes the queue smaller than a message while it waits for room,
+/// it waits until it is made larger.
 ///
 /// # Examples
 ///

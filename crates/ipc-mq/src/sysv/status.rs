@@ -49,8 +49,8 @@ pub struct Status {
     pub messages: usize,
     /// How many bytes of messages are in it.
     pub bytes: usize,
-    /// How many bytes of messages fit, and how many messages at most: `msg_qbytes`. `None` where this user
-    /// may not read the queue.
+    /// How many bytes of messages fit, and how many messages at most: `msg_qbytes`. `None` where
+    /// this user may not read the queue.
     pub max_bytes: Option<usize>,
     /// The process that sent last.
     pub last_sender: Option<u32>,
@@ -64,7 +64,8 @@ pub struct Status {
     pub last_change: Option<SystemTime>,
 }
 
-/// Asks the kernel: `msgctl(IPC_STAT)`, or `/proc/sysvipc/msg` for a queue that this user may not read.
+/// Asks the kernel: `msgctl(IPC_STAT)`, or `/proc/sysvipc/msg` for a queue that this user may not
+/// read.
 pub(super) fn status(id: i32) -> Result<Status> {
     match sys::stat(id) {
         Ok(ds) => Ok(of_kernel(&ds)),
@@ -76,8 +77,8 @@ pub(super) fn status(id: i32) -> Result<Status> {
     }
 }
 
-/// The error of a call on an id, where there is no other reason for `EINVAL` than that there is no such
-/// queue.
+/// The error of a call on an id, where there is no other reason for `EINVAL` than that there is no
+/// such queue.
 #[cold]
 pub(super) fn gone(op: &'static str, errno: Errno) -> Error {
     match errno {
@@ -88,7 +89,10 @@ pub(super) fn gone(op: &'static str, errno: Errno) -> Error {
     }
 }
 
-#[expect(clippy::allow_attributes, reason = "whether the next one is fulfilled depends on the target")]
+#[expect(
+    clippy::allow_attributes,
+    reason = "whether the next one is fulfilled depends on the target"
+)]
 #[allow(clippy::useless_conversion, reason = "the fields differ between targets")]
 fn of_kernel(ds: &libc::msqid_ds) -> Status {
     let size = |it: u64| usize::try_from(it).unwrap_or(usize::MAX);

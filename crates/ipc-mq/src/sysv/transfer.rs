@@ -8,11 +8,11 @@ use rustix::io::Errno;
 /// The shortest and the longest time between two looks at a queue.
 const NAPS: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(1));
 
-/// Makes a call that sends or receives, and waits as it is told; `flags` of the call are those for sleeping
-/// or not.
+/// Makes a call that sends or receives, and waits as it is told; `flags` of the call are those for
+/// sleeping or not.
 ///
-/// `Forever` is one call that sleeps, `Never` one that does not. The kernel offers nothing for a deadline:
-/// see the module's documentation for why it is naps.
+/// `Forever` is one call that sleeps, `Never` one that does not. The kernel offers nothing for a
+/// deadline: see the module's documentation for why it is naps.
 #[inline]
 pub(super) fn transfer<T>(
     op: &'static str,

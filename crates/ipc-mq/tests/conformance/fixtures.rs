@@ -2,14 +2,15 @@
 
 use std::ffi::{OsStr, OsString};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Mutex;
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
-use ipc_core::{Caps, Mechanism, Name, Pair, Result};
+use ipc_core::{Caps, Handoff, Mechanism, Name, Pair, RecvMsg, Result, SendMsg, Wait};
 use ipc_mq::posix::{self, Queue as PosixQueue};
 use ipc_mq::sysv::{self, Key, Queue as SystemVQueue};
 use ipc_mq::{Backend, Mailbox, MailboxOptions, MailboxReceiver, MailboxSender};
-use ipc_testkit::{ByHandoff, Messages, NamedObjects, dir, names_in, unique_name};
+use ipc_testkit::{Across, ByHandoff, Messages, NamedObjects, dir, names_in, unique_name};
 
 /// Ids of queues without a key that this process has made.
 static IDS: Mutex<Vec<i32>> = Mutex::new(Vec::new());
@@ -191,7 +192,8 @@ impl NamedObjects for Mailboxes {
     }
 }
 
-/// A mailbox over a System V queue, which goes with the last of these ends in the process that made it.
+/// A mailbox over a System V queue, which goes with the last of these ends in the process that made
+/// it.
 pub(crate) struct SystemVMailbox;
 
 impl Messages for SystemVMailbox {
@@ -204,9 +206,9 @@ impl Messages for SystemVMailbox {
     fn pair() -> Result<(Kept<MailboxSender>, Kept<MailboxReceiver>)> {
         let mailbox = MailboxOptions::new().backend(Backend::SystemV).create(&fresh_name())?;
         let (tx, rx) = (mailbox.sender()?, mailbox.receiver()?);
-        let mailbox = std::sync::Arc::new(mailbox);
-        let copy = Some(std::sync::Arc::clone(&mailbox));
-        Ok((Kept(tx, copy), Kept(rx, Some(mailbox))))
+        let mailbox = Arc::new(mailbox);
+        let tx = Kept { end: tx, _mailbox: Some(Arc::clone(&mailbox)) };
+        Ok((tx, Kept { end: rx, _mailbox: Some(mailbox) }))
     }
 
     fn traces() -> Vec<String> {
@@ -216,32 +218,35 @@ impl Messages for SystemVMailbox {
 
 /// An end, and the mailbox that must outlive it.
 #[derive(Debug)]
-pub(crate) struct Kept<T>(T, Option<std::sync::Arc<Mailbox>>);
+pub(crate) struct Kept<T> {
+    end: T,
+    _mailbox: Option<Arc<Mailbox>>,
+}
 
-impl ipc_core::SendMsg for Kept<MailboxSender> {
+impl SendMsg for Kept<MailboxSender> {
     fn max_len(&self) -> usize {
-        self.0.max_len()
+        self.end.max_len()
     }
 
-    fn send_with(&mut self, msg: &[u8], wait: ipc_core::Wait) -> Result<()> {
-        self.0.send_with(msg, wait)
+    fn send_with(&mut self, msg: &[u8], wait: Wait) -> Result<()> {
+        self.end.send_with(msg, wait)
     }
 }
 
-impl ipc_core::RecvMsg for Kept<MailboxReceiver> {
-    fn recv_with(&mut self, buf: &mut [u8], wait: ipc_core::Wait) -> Result<usize> {
-        self.0.recv_with(buf, wait)
+impl RecvMsg for Kept<MailboxReceiver> {
+    fn recv_with(&mut self, buf: &mut [u8], wait: Wait) -> Result<usize> {
+        self.end.recv_with(buf, wait)
     }
 }
 
 pub(crate) struct Held;
 
-impl<T: ipc_core::Handoff> ipc_testkit::Across<Kept<T>> for Held {
-    fn give(end: Kept<T>, command: &mut std::process::Command, key: &str) -> Result<()> {
-        Ok(end.0.give(command, key)?)
+impl<T: Handoff> Across<Kept<T>> for Held {
+    fn give(end: Kept<T>, command: &mut Command, key: &str) -> Result<()> {
+        Ok(end.end.give(command, key)?)
     }
 
     fn adopt(key: &str) -> Result<Kept<T>> {
-        Ok(Kept(T::adopt(key)?, None))
+        Ok(Kept { end: T::adopt(key)?, _mailbox: None })
     }
 }

@@ -1,6 +1,13 @@
 //! The conformance suites, applied to every kind of queue, and what only queues do.
 
 mod fixtures;
+mod model;
+mod notify;
+mod posix;
+mod privileges;
+mod processes;
+mod programs;
+mod sysv;
 
 use std::process::ExitCode;
 
@@ -15,8 +22,15 @@ fn main() -> ExitCode {
         .named::<fixtures::PosixQueues>()
         .named::<fixtures::SystemVQueues>()
         .named::<fixtures::Mailboxes>();
-    let parts: [fn(Harness) -> Harness; 0] = [];
-    for part in parts {
+    for part in [
+        model::cases,
+        notify::cases,
+        posix::cases,
+        privileges::cases,
+        processes::cases,
+        programs::cases,
+        sysv::cases,
+    ] {
         harness = part(harness);
     }
     harness.run()
