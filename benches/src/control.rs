@@ -41,9 +41,11 @@ pub(crate) enum Reply {
 /// What one side saw of a batch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
-    /// From the first message to the last, in nanoseconds of CLOCK_MONOTONIC.
-    pub elapsed_ns: u64,
-    /// How many messages that time is for.
+    /// When this side began, in nanoseconds of CLOCK_MONOTONIC.
+    pub begin_ns: u64,
+    /// When it was done.
+    pub end_ns: u64,
+    /// How many messages that was for.
     pub messages: u64,
     /// CPU time of this side in nanoseconds.
     pub cpu_ns: u64,

@@ -9,12 +9,18 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use ipc_bench_schema::{Outcome, RunReport, RunRequest, Topology, Variant, VariantSample};
 
-use crate::control::{Batch, Control, Reply, Tally};
+use crate::control::{Batch, Control, Reply};
 use crate::workload::{self, Rtts, Workload};
 use crate::{Setup, Subject, process, sys};
 
-/// How many batches each variant gets, in turns with the others.
-const TURNS: u64 = 6;
+/// How many batches each variant gets, in turns with the others. A batch of a stream has to be much
+/// longer than what fits into the mechanism, so that there are fewer of them.
+const fn turns(topology: Topology) -> u64 {
+    match topology {
+        Topology::PingPong => 6,
+        Topology::Stream => 2,
+    }
+}
 
 /// How long a warm-up lasts at least before its pace is believed, in nanoseconds.
 const WARM_UP_NS: u64 = 1_000_000;
@@ -96,8 +102,11 @@ struct Lane {
     /// The number of the next message.
     next: u64,
     rtts: Rtts,
-    /// What both sides used, and the time by the clock of the side that the topology names.
-    total: Tally,
+    messages: u64,
+    elapsed_ns: u64,
+    /// What both sides used.
+    cpu_ns: u64,
+    ctx_switches: u64,
 }
 
 impl Session {
@@ -110,20 +119,29 @@ impl Session {
         for (variant, connect) in offers {
             let workload = connect().context("in the initiator")?;
             let rtts = workload::histogram()?;
-            lanes.push(Lane { variant, workload, next: 1, rtts, total: Tally::default() });
+            lanes.push(Lane {
+                variant,
+                workload,
+                next: 1,
+                rtts,
+                messages: 0,
+                elapsed_ns: 0,
+                cpu_ns: 0,
+                ctx_switches: 0,
+            });
         }
         self.reply()?.ready()?;
 
         let mut pace = HashMap::new();
         for lane in &mut lanes {
             pace.insert(lane.variant, self.warm_up(lane, request)?);
-            lane.rtts.clear();
-            lane.total = Tally::default();
+            lane.forget();
         }
         // One count for all variants: their batches are to differ in nothing else.
         let slowest = pace.values().copied().max().unwrap_or(1);
-        let count = (request.budget_ms * 1_000_000 / TURNS / slowest).max(8);
-        for turn in 0..TURNS {
+        let turns = turns(request.key.topology);
+        let count = (request.budget_ms * 1_000_000 / turns / slowest).max(8);
+        for turn in 0..turns {
             let backwards = (request.seed + turn) % 2 == 1;
             for i in 0..lanes.len() {
                 let i = if backwards { lanes.len() - 1 - i } else { i };
@@ -138,16 +156,18 @@ impl Session {
     fn warm_up(&mut self, lane: &mut Lane, request: &RunRequest) -> Result<u64> {
         let mut count = 16;
         loop {
-            let tally = self.batch(lane, request, count)?;
-            if tally.elapsed_ns >= WARM_UP_NS || count > 1 << 40 {
-                return Ok((tally.elapsed_ns / tally.messages.max(1)).max(1));
+            let elapsed_ns = self.batch(lane, request, count)?;
+            if elapsed_ns >= WARM_UP_NS || count > 1 << 40 {
+                return Ok((elapsed_ns / count).max(1));
             }
             count *= 4;
         }
     }
 
-    /// Runs one batch and returns its tally by the clock that the topology names.
-    fn batch(&mut self, lane: &mut Lane, request: &RunRequest, count: u64) -> Result<Tally> {
+    /// Runs one batch and returns its time: of the initiator's round trips for `ping-pong`, from the
+    /// initiator's first message until the responder has the last for `stream`. So a stream's time
+    /// includes filling the mechanism and emptying it, and nothing is sent or received outside of it.
+    fn batch(&mut self, lane: &mut Lane, request: &RunRequest, count: u64) -> Result<u64> {
         let key = &request.key;
         let (topology, wait, size) = (key.topology, key.wait, key.size);
         let batch = Batch { variant: lane.variant, topology, wait, size, count, first: lane.next };
@@ -156,15 +176,16 @@ impl Session {
         self.reply()?.ready()?;
         let here = lane.workload.initiate(&(&batch).into(), &mut lane.rtts)?;
         let there = self.reply()?.done()?;
-        let clock = match topology {
-            Topology::PingPong => here,
-            Topology::Stream => there,
+        let end_ns = match topology {
+            Topology::PingPong => here.end_ns,
+            Topology::Stream => there.end_ns,
         };
-        lane.total.elapsed_ns += clock.elapsed_ns;
-        lane.total.messages += clock.messages;
-        lane.total.cpu_ns += here.cpu_ns + there.cpu_ns;
-        lane.total.ctx_switches += here.ctx_switches + there.ctx_switches;
-        Ok(clock)
+        let elapsed_ns = end_ns.saturating_sub(here.begin_ns);
+        lane.elapsed_ns += elapsed_ns;
+        lane.messages += count;
+        lane.cpu_ns += here.cpu_ns + there.cpu_ns;
+        lane.ctx_switches += here.ctx_switches + there.ctx_switches;
+        Ok(elapsed_ns)
     }
 
     fn reply(&mut self) -> Result<Reply> {
@@ -187,16 +208,22 @@ impl Session {
 }
 
 impl Lane {
+    /// Throws away what was measured until now.
+    fn forget(&mut self) {
+        self.rtts.clear();
+        (self.messages, self.elapsed_ns, self.cpu_ns, self.ctx_switches) = (0, 0, 0, 0);
+    }
+
     fn sample(self, topology: Topology) -> VariantSample {
         let rtts = self.rtts.iter_recorded();
         let pairs = rtts.map(|it| (it.value_iterated_to(), it.count_at_value())).collect();
         VariantSample {
             variant: self.variant,
             rtt_ns: (topology == Topology::PingPong).then_some(pairs),
-            messages: self.total.messages,
-            elapsed_ns: self.total.elapsed_ns,
-            cpu_ns: self.total.cpu_ns,
-            ctx_switches: self.total.ctx_switches,
+            messages: self.messages,
+            elapsed_ns: self.elapsed_ns,
+            cpu_ns: self.cpu_ns,
+            ctx_switches: self.ctx_switches,
         }
     }
 }

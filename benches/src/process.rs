@@ -40,6 +40,13 @@ impl Usage {
     }
 }
 
+/// The time in nanoseconds of CLOCK_MONOTONIC, which all processes share.
+#[must_use]
+pub fn monotonic_ns() -> u64 {
+    let now = rustix::time::clock_gettime(ClockId::Monotonic);
+    u64::try_from(i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec)).unwrap_or(0)
+}
+
 /// Pins this thread to one CPU.
 ///
 /// # Errors

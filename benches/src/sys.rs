@@ -79,7 +79,7 @@ impl Raw {
         }
         let iov = libc::iovec { iov_base: buf.as_mut_ptr().cast(), iov_len: buf.len() };
         // SAFETY: the descriptor is open and the one vector is a buffer valid for writes.
-        unsafe { libc::preadv2(self.fd.as_raw_fd(), &raw const iov, 1, -1, libc::RWF_NOWAIT) }
+        unsafe { vectored(libc::SYS_preadv2, &self.fd, &iov) }
     }
 
     /// `pwritev2(RWF_NOWAIT)`, or `write` of the non-blocking twin
@@ -92,7 +92,7 @@ impl Raw {
         let iov = libc::iovec { iov_base: buf.as_ptr().cast_mut().cast(), iov_len: buf.len() };
         // SAFETY: the descriptor is open and the one vector is a buffer valid for reads, which is all
         // that this call does with it.
-        unsafe { libc::pwritev2(self.fd.as_raw_fd(), &raw const iov, 1, -1, libc::RWF_NOWAIT) }
+        unsafe { vectored(libc::SYS_pwritev2, &self.fd, &iov) }
     }
 }
 
@@ -105,6 +105,19 @@ impl Raw {
 unsafe fn syscall(call: libc::c_long, fd: &OwnedFd, buf: *const u8, len: usize) -> isize {
     // SAFETY: the descriptor is open, and the caller has promised the rest.
     unsafe { libc::syscall(call, fd.as_raw_fd(), buf, len) as isize }
+}
+
+/// `preadv2(RWF_NOWAIT)` or `pwritev2(RWF_NOWAIT)`, without cancellation points as well.
+///
+/// # Safety
+///
+/// The buffer must be valid for what the call does to it.
+#[inline]
+unsafe fn vectored(call: libc::c_long, fd: &OwnedFd, iov: &libc::iovec) -> isize {
+    const HERE: libc::c_long = -1;
+    let (fd, iov) = (fd.as_raw_fd(), std::ptr::from_ref(iov));
+    // SAFETY: the descriptor is open, there is one vector, and the caller has promised the rest.
+    unsafe { libc::syscall(call, fd, iov, 1, HERE, HERE, libc::RWF_NOWAIT) as isize }
 }
 
 /// Ends this process with status 0 when `SIGUSR1` comes.

@@ -9,7 +9,7 @@ use ipc_bench_schema::{Topology, WaitMode};
 use crate::Link;
 use crate::control::{Batch, Tally, Void};
 use crate::payload::{fill, verify};
-use crate::process::Usage;
+use crate::process::{Usage, monotonic_ns};
 
 /// Round-trip times in nanoseconds, to three significant digits.
 pub type Rtts = Histogram<u64>;
@@ -83,58 +83,53 @@ impl<L: Link> Workload for Runner<L> {
 /// One clock reading a round trip: the end of one is the beginning of the next.
 fn ping<L: Link>(link: &mut L, batch: &BatchSpec, rtts: &mut Rtts) -> Result<Tally> {
     let mut buf = vec![0; batch.size];
-    measured(|| {
-        let start = Instant::now();
-        let mut last = start;
+    measured(batch, || {
+        let mut last = Instant::now();
         for seq in batch.first..batch.first + batch.count {
             fill(&mut buf, seq);
             link.send(&buf, batch.wait)?;
             receive(link, &mut buf, !seq, batch.wait)?;
             let now = Instant::now();
-            rtts.saturating_record(nanos(last, now));
+            rtts.saturating_record(u64::try_from((now - last).as_nanos()).unwrap_or(u64::MAX));
             last = now;
         }
-        Ok((nanos(start, last), batch.count))
+        Ok(())
     })
 }
 
 /// Answers each message with one of its own: the same number with all bits inverted.
 fn pong<L: Link>(link: &mut L, batch: &BatchSpec) -> Result<Tally> {
     let mut buf = vec![0; batch.size];
-    measured(|| {
-        let start = Instant::now();
+    measured(batch, || {
         for seq in batch.first..batch.first + batch.count {
             receive(link, &mut buf, seq, batch.wait)?;
             fill(&mut buf, !seq);
             link.send(&buf, batch.wait)?;
         }
-        Ok((nanos(start, Instant::now()), batch.count))
+        Ok(())
     })
 }
 
 /// Sends one message after the other.
 fn send_stream<L: Link>(link: &mut L, batch: &BatchSpec) -> Result<Tally> {
     let mut buf = vec![0; batch.size];
-    measured(|| {
-        let start = Instant::now();
+    measured(batch, || {
         for seq in batch.first..batch.first + batch.count {
             fill(&mut buf, seq);
             link.send(&buf, batch.wait)?;
         }
-        Ok((nanos(start, Instant::now()), batch.count))
+        Ok(())
     })
 }
 
-/// Receives and clocks a stream from the arrival of its first message, which is not counted.
+/// Receives one message after the other.
 fn receive_stream<L: Link>(link: &mut L, batch: &BatchSpec) -> Result<Tally> {
     let mut buf = vec![0; batch.size];
-    measured(|| {
-        receive(link, &mut buf, batch.first, batch.wait)?;
-        let start = Instant::now();
-        for seq in batch.first + 1..batch.first + batch.count {
+    measured(batch, || {
+        for seq in batch.first..batch.first + batch.count {
             receive(link, &mut buf, seq, batch.wait)?;
         }
-        Ok((nanos(start, Instant::now()), batch.count - 1))
+        Ok(())
     })
 }
 
@@ -148,16 +143,15 @@ fn receive<L: Link>(link: &mut L, buf: &mut [u8], seq: u64, wait: WaitMode) -> R
     verify(buf, seq).map_err(|error| Void(error.to_string()).into())
 }
 
-/// Runs a loop and adds what this thread used for it.
-fn measured(run: impl FnOnce() -> Result<(u64, u64)>) -> Result<Tally> {
+/// Runs a loop and tells when it ran and what this thread used for it.
+fn measured(batch: &BatchSpec, run: impl FnOnce() -> Result<()>) -> Result<Tally> {
     let before = Usage::now()?;
-    let (elapsed_ns, messages) = run()?;
+    let begin_ns = monotonic_ns();
+    run()?;
+    let end_ns = monotonic_ns();
     let used = Usage::now()?.since(before);
-    Ok(Tally { elapsed_ns, messages, cpu_ns: used.cpu_ns, ctx_switches: used.ctx_switches })
-}
-
-fn nanos(from: Instant, to: Instant) -> u64 {
-    u64::try_from((to - from).as_nanos()).unwrap_or(u64::MAX)
+    let Usage { cpu_ns, ctx_switches } = used;
+    Ok(Tally { begin_ns, end_ns, messages: batch.count, cpu_ns, ctx_switches })
 }
 
 #[cfg(test)]
@@ -252,8 +246,8 @@ mod tests {
     fn a_sound_link_is_measured() {
         for &topology in Topology::ALL {
             let tally = respond(topology, Fault::None).expect("nothing is wrong");
-            let first_is_not_clocked = u64::from(topology == Topology::Stream);
-            assert_eq!(tally.messages, 20 - first_is_not_clocked);
+            assert_eq!(tally.messages, 20);
+            assert!(tally.begin_ns <= tally.end_ns, "{tally:?}");
         }
     }
 

@@ -47,7 +47,7 @@ axis! {
     Topology {
         /// One message there and one back; the initiator clocks each round trip.
         PingPong = "ping-pong",
-        /// Messages one way as fast as they go; the receiver clocks them.
+        /// Messages one way as fast as they go; clocked until the receiver has the last.
         Stream = "stream",
     }
 }

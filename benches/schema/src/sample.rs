@@ -81,8 +81,8 @@ pub struct VariantSample {
     /// How many messages were measured: round trips for `ping-pong`, messages received for
     /// `stream`.
     pub messages: u64,
-    /// The wall-clock time they took, by the clock of the side named by the topology, in
-    /// nanoseconds of CLOCK_MONOTONIC.
+    /// The wall-clock time they took, in nanoseconds of CLOCK_MONOTONIC: by the initiator's clock for
+    /// `ping-pong`, from its first send until the responder has the last message for `stream`.
     pub elapsed_ns: u64,
     /// The CPU time that both sides together spent on them, in nanoseconds of
     /// CLOCK_THREAD_CPUTIME_ID.
@@ -122,6 +122,6 @@ impl FloorSample {
     pub const NULL_SYSCALL: &'static str = "null_syscall_ns";
     /// A round trip in which each side sleeps in `futex(FUTEX_WAIT)` and is woken by the other.
     pub const FUTEX_RTT: &'static str = "futex_rtt_ns";
-    /// `memcpy` into shared memory by one process that the other has just read, a MiB at a time.
+    /// `memcpy` into shared memory by one process and out of it by another, 64 KiB at a time.
     pub const COPY_BANDWIDTH: &'static str = "copy_bytes_per_s";
 }

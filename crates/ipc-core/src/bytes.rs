@@ -58,6 +58,9 @@ pub trait WriteBytes {
     fn write_all_with(&mut self, mut buf: &[u8], wait: Wait) -> Result<()> {
         while !buf.is_empty() {
             let n = self.write_with(buf, wait)?;
+            if n == 0 {
+                return Err(wrote_nothing());
+            }
             buf = &buf[n..];
         }
         Ok(())
@@ -140,4 +143,9 @@ impl<T: ReadBytes + ?Sized> ReadBytes for Box<T> {
     fn read_with(&mut self, buf: &mut [u8], wait: Wait) -> Result<usize> {
         (**self).read_with(buf, wait)
     }
+}
+
+/// The error for a stream that takes no byte and says that this is a success.
+pub(crate) fn wrote_nothing() -> Error {
+    Error::new(ErrorKind::Other, "write").with_note("the stream takes no more bytes")
 }

@@ -45,7 +45,8 @@ pub enum ErrorKind {
     /// The message is longer than the mechanism, or the buffer offered for it, can take. Nothing
     /// was sent; a message that was to be received is still there.
     MessageTooLarge {
-        /// The length of the message in bytes.
+        /// The length of the message in bytes; a lower bound where the kernel does not tell it, which
+        /// the mechanism then documents.
         len: usize,
         /// The most that fits, in bytes.
         max: usize,
@@ -292,7 +293,8 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Keeps the whole error as the source; the kind becomes the nearest one of `std`.
+/// Keeps the whole error: `get_ref` and a downcast bring it back, with the errno, which
+/// `io::Error::raw_os_error` does not know. The kind becomes the nearest one of `std`.
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         Self::new(error.kind.to_io(), error)

@@ -2,6 +2,7 @@
 
 use std::io::IoSlice;
 
+use crate::bytes::wrote_nothing;
 use crate::{
     Caps, Error, ErrorKind, Mechanism, ReadBytes, RecvMsg, Result, SendMsg, Shape, Wait, WriteBytes,
 };
@@ -194,7 +195,11 @@ impl<S: WriteBytes> Framed<S> {
     /// ```
     pub fn finish_with(&mut self, wait: Wait) -> Result<()> {
         while self.tx.sent < self.tx.frame.len() {
-            self.tx.sent += self.stream.write_with(&self.tx.frame[self.tx.sent..], wait)?;
+            let sent = self.stream.write_with(&self.tx.frame[self.tx.sent..], wait)?;
+            if sent == 0 {
+                return Err(wrote_nothing());
+            }
+            self.tx.sent += sent;
         }
         self.tx.frame.clear();
         self.tx.sent = 0;
@@ -205,6 +210,10 @@ impl<S: WriteBytes> Framed<S> {
 impl<S: WriteBytes> SendMsg for Framed<S> {
     fn max_len(&self) -> usize {
         self.max_len as usize
+    }
+
+    fn has_begun(&self) -> bool {
+        self.unfinished() > 0
     }
 
     fn send_with(&mut self, msg: &[u8], wait: Wait) -> Result<()> {
@@ -304,12 +313,16 @@ impl Inbox {
     }
 }
 
-/// The stream's capabilities, with boundaries.
+/// The stream's capabilities, with boundaries; of an atomic write, four bytes are the header's.
 impl<S: Mechanism> Mechanism for Framed<S> {
     const NAME: &'static str = S::NAME;
     const CAPS: Caps = {
         let mut caps = S::CAPS.boundaries().empty_messages();
         caps.shape = Shape::Message;
+        caps.atomic_write = match caps.atomic_write {
+            Some(bytes) => Some(bytes.saturating_sub(HEADER)),
+            None => None,
+        };
         caps
     };
 }

@@ -8,7 +8,7 @@
 //! | byte stream | [`WriteBytes`], [`ReadBytes`] | bytes in order, without boundaries |
 //! | message | [`SendMsg`], [`RecvMsg`] | whole messages, each once and in order |
 //! | notification | [`Notify`], [`Notified`] | "something happened", perhaps counted |
-//! | region | [`Region`] | nothing: both sides see the same memory |
+//! | region | [`Region`], [`RegionMut`] | nothing: both sides see the same memory |
 //! | semaphore | [`Semaphore`] | permits |
 //!
 //! Around them stand the words that every mechanism crate of this workspace uses:
@@ -74,6 +74,6 @@ pub use message::{RecvMsg, SendMsg};
 pub use name::{Name, NameProblem};
 pub use named::{Listen, Named, Pair};
 pub use notify::{Notified, Notify};
-pub use region::Region;
+pub use region::{Region, RegionMut};
 pub use semaphore::Semaphore;
 pub use wait::Wait;

@@ -15,13 +15,15 @@ use crate::{Result, Wait};
 /// Every method reports
 ///
 /// - [`ErrorKind::MessageTooLarge`](crate::ErrorKind::MessageTooLarge) for a message longer than
-///   [`max_len`](Self::max_len): nothing was sent, and nothing is ever sent in part;
+///   [`max_len`](Self::max_len): nothing was sent;
 /// - [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for an empty message where the
 ///   mechanism has none ([`Caps::empty_messages`](crate::Caps::empty_messages));
 /// - [`ErrorKind::Disconnected`](crate::ErrorKind::Disconnected) once nobody can receive any more,
 ///   where the mechanism can tell ([`Caps::reports_peer_death`](crate::Caps::reports_peer_death));
 /// - [`ErrorKind::WouldBlock`](crate::ErrorKind::WouldBlock) and
-///   [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut) as [`Wait`] says: the message was not sent.
+///   [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut) as [`Wait`] says: the message was not sent,
+///   unless it [has begun](Self::has_begun) to go out. Sending the same message again until it works
+///   sends it once, either way.
 ///
 /// # Examples
 ///
@@ -48,6 +50,14 @@ use crate::{Result, Wait};
 pub trait SendMsg {
     /// The longest message in bytes that [`send_with`](Self::send_with) takes.
     fn max_len(&self) -> usize;
+
+    /// Whether a part of the last message, which failed for want of time, is out already, so that the
+    /// rest will follow with the next send. Only a channel that is made of a byte stream
+    /// ([`Framed`](crate::Framed)) ever says so; every mechanism of the kernel sends a message at once
+    /// or not at all.
+    fn has_begun(&self) -> bool {
+        false
+    }
 
     /// Sends one message.
     ///
@@ -151,6 +161,10 @@ pub trait RecvMsg {
 }
 
 impl<T: SendMsg + ?Sized> SendMsg for &mut T {
+    fn has_begun(&self) -> bool {
+        (**self).has_begun()
+    }
+
     fn max_len(&self) -> usize {
         (**self).max_len()
     }
@@ -167,6 +181,10 @@ impl<T: RecvMsg + ?Sized> RecvMsg for &mut T {
 }
 
 impl<T: SendMsg + ?Sized> SendMsg for Box<T> {
+    fn has_begun(&self) -> bool {
+        (**self).has_begun()
+    }
+
     fn max_len(&self) -> usize {
         (**self).max_len()
     }

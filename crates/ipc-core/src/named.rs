@@ -1,5 +1,6 @@
 //! How two processes come to hold the two ends of one thing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{Result, Wait};
@@ -70,7 +71,8 @@ pub trait Named: Sized {
     fn unlink(self) -> Result<()>;
 }
 
-/// Options that make an anonymous pair of ends, for a process and its children or threads.
+/// An end that is made together with its other end, without a name: for a process and its children
+/// or threads.
 ///
 /// # Errors
 ///
@@ -79,26 +81,33 @@ pub trait Named: Sized {
 /// # Examples
 ///
 /// ```
-/// use ipc_core::{Pair, ReadBytes, Wait, WriteBytes};
-/// use ipc_pipe::PipeOptions;
+/// use ipc_core::{Pair, RecvMsg, Result, SendMsg};
+/// use ipc_pipe::PacketReader;
 ///
-/// let (mut rx, mut tx) = PipeOptions::new().pair()?;
-/// tx.write_all_with(b"hi", Wait::Forever)?;
-/// rx.read_exact_with(&mut [0; 2], Wait::Forever)?;
+/// fn loopback<R: Pair + RecvMsg>(message: &[u8]) -> Result<usize>
+/// where
+///     R::Peer: SendMsg,
+/// {
+///     let (mut rx, mut tx) = R::pair(&R::Options::default())?;
+///     tx.send(message)?;
+///     rx.recv(&mut [0; 64])
+/// }
+///
+/// assert_eq!(loopback::<PacketReader>(b"hello")?, 5);
 /// # Ok::<(), ipc_core::Error>(())
 /// ```
-pub trait Pair {
-    /// The end that receives, or either end of a duplex pair.
-    type Rx;
-    /// The end that sends, or the other end of a duplex pair.
-    type Tx;
+pub trait Pair: Sized {
+    /// The other end: what sends to this one, or the same type where both do both.
+    type Peer;
+    /// Sizes and policies.
+    type Options: Default;
 
     /// Makes a pair.
     ///
     /// # Errors
     ///
     /// See [`Pair`].
-    fn pair(&self) -> Result<(Self::Rx, Self::Tx)>;
+    fn pair(options: &Self::Options) -> Result<(Self, Self::Peer)>;
 }
 
 /// An object at which peers arrive one by one.
@@ -173,5 +182,29 @@ pub trait Listen {
     /// See [`Listen`].
     fn accept_timeout(&self, timeout: Duration) -> Result<Self::Conn> {
         self.accept_with(Wait::timeout(timeout))
+    }
+}
+
+impl<T: Listen + ?Sized> Listen for &T {
+    type Conn = T::Conn;
+
+    fn accept_with(&self, wait: Wait) -> Result<T::Conn> {
+        (**self).accept_with(wait)
+    }
+}
+
+impl<T: Listen + ?Sized> Listen for Box<T> {
+    type Conn = T::Conn;
+
+    fn accept_with(&self, wait: Wait) -> Result<T::Conn> {
+        (**self).accept_with(wait)
+    }
+}
+
+impl<T: Listen + ?Sized> Listen for Arc<T> {
+    type Conn = T::Conn;
+
+    fn accept_with(&self, wait: Wait) -> Result<T::Conn> {
+        (**self).accept_with(wait)
     }
 }

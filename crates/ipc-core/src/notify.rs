@@ -1,6 +1,8 @@
 //! Notifications.
 
-use std::{num::NonZeroU64, time::Duration};
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::{Result, Wait};
 
@@ -114,5 +116,41 @@ pub trait Notified {
     /// See [`Notified`].
     fn wait_timeout(&self, timeout: Duration) -> Result<NonZeroU64> {
         self.wait_with(Wait::timeout(timeout))
+    }
+}
+
+impl<T: Notify + ?Sized> Notify for &T {
+    fn notify(&self) -> Result<()> {
+        (**self).notify()
+    }
+}
+
+impl<T: Notify + ?Sized> Notify for Box<T> {
+    fn notify(&self) -> Result<()> {
+        (**self).notify()
+    }
+}
+
+impl<T: Notify + ?Sized> Notify for Arc<T> {
+    fn notify(&self) -> Result<()> {
+        (**self).notify()
+    }
+}
+
+impl<T: Notified + ?Sized> Notified for &T {
+    fn wait_with(&self, wait: Wait) -> Result<NonZeroU64> {
+        (**self).wait_with(wait)
+    }
+}
+
+impl<T: Notified + ?Sized> Notified for Box<T> {
+    fn wait_with(&self, wait: Wait) -> Result<NonZeroU64> {
+        (**self).wait_with(wait)
+    }
+}
+
+impl<T: Notified + ?Sized> Notified for Arc<T> {
+    fn wait_with(&self, wait: Wait) -> Result<NonZeroU64> {
+        (**self).wait_with(wait)
     }
 }

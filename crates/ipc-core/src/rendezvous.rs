@@ -87,7 +87,8 @@ impl<S: SendMsg, A: RecvMsg> Sender<S, A> {
         Ok(Self { msgs, acks, frame: Vec::new(), seq: 0, state: State::Idle })
     }
 
-    /// Whether the last message was sent and its acknowledgement has not been seen.
+    /// Whether the last message was sent, or [has begun](SendMsg::has_begun) to be, and its
+    /// acknowledgement has not been seen.
     ///
     /// # Examples
     ///
@@ -105,7 +106,7 @@ impl<S: SendMsg, A: RecvMsg> Sender<S, A> {
     /// # Ok::<(), ipc_core::Error>(())
     /// ```
     pub fn unacknowledged(&self) -> bool {
-        self.state == State::Sent
+        self.state == State::Sent || (self.state == State::Refused && self.msgs.has_begun())
     }
 
     /// Waits for the acknowledgement of the last message; returns at once if it has come.
@@ -126,6 +127,11 @@ impl<S: SendMsg, A: RecvMsg> Sender<S, A> {
     /// # Ok::<(), ipc_core::Error>(())
     /// ```
     pub fn wait_acknowledged(&mut self, wait: Wait) -> Result<()> {
+        if self.state == State::Refused && self.msgs.has_begun() {
+            // The same message again: the channel recognises it and sends the rest.
+            self.msgs.send_with(&self.frame, wait)?;
+            self.state = State::Sent;
+        }
         while self.state == State::Sent {
             let mut ack = [0; SEQ];
             let n = self.acks.recv_with(&mut ack, wait)?;
@@ -226,7 +232,11 @@ impl<R: RecvMsg, A: SendMsg> RecvMsg for Receiver<R, A> {
             let kind = ErrorKind::MessageTooLarge { len: payload.len(), max: buf.len() };
             return Err(Error::new(kind, "rendezvous"));
         };
-        self.acks.send_with(seq, wait)?;
+        match self.acks.send_with(seq, wait) {
+            // Nobody waits for the acknowledgement any more; the message is here all the same.
+            Err(error) if error.kind() == ErrorKind::Disconnected => {}
+            acknowledged => acknowledged?,
+        }
         front.copy_from_slice(payload);
         self.kept = None;
         Ok(payload.len())

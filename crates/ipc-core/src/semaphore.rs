@@ -1,5 +1,6 @@
 //! Semaphores.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{Result, Wait};
@@ -94,5 +95,35 @@ pub trait Semaphore {
     /// See [`Semaphore`].
     fn wait_timeout(&self, timeout: Duration) -> Result<()> {
         self.wait_with(Wait::timeout(timeout))
+    }
+}
+
+impl<T: Semaphore + ?Sized> Semaphore for &T {
+    fn post(&self) -> Result<()> {
+        (**self).post()
+    }
+
+    fn wait_with(&self, wait: Wait) -> Result<()> {
+        (**self).wait_with(wait)
+    }
+}
+
+impl<T: Semaphore + ?Sized> Semaphore for Box<T> {
+    fn post(&self) -> Result<()> {
+        (**self).post()
+    }
+
+    fn wait_with(&self, wait: Wait) -> Result<()> {
+        (**self).wait_with(wait)
+    }
+}
+
+impl<T: Semaphore + ?Sized> Semaphore for Arc<T> {
+    fn post(&self) -> Result<()> {
+        (**self).post()
+    }
+
+    fn wait_with(&self, wait: Wait) -> Result<()> {
+        (**self).wait_with(wait)
     }
 }

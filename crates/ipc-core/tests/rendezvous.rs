@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ipc_core::rendezvous::{Receiver, Sender};
-use ipc_core::{ErrorKind, RecvMsg, SendMsg, Wait};
+use ipc_core::{ErrorKind, Framed, RecvMsg, SendMsg, Wait};
 use ipc_pipe::{PacketReader, PacketWriter, PipeOptions};
 
 type Tx = Sender<PacketWriter, PacketReader>;
@@ -131,4 +131,38 @@ fn a_receiver_that_is_gone_is_disconnected() {
     let (mut tx, rx) = pair();
     drop(rx);
     assert_eq!(tx.send(b"hello?").unwrap_err().kind(), ErrorKind::Disconnected);
+}
+
+/// A sender that gave up and left: what it had sent is received.
+#[test]
+fn a_message_of_a_sender_that_is_gone_is_received() {
+    let (mut tx, mut rx) = pair();
+    tx.send_timeout(b"last words", SHORT).unwrap_err();
+    drop(tx);
+    let mut buf = [0; 16];
+    assert_eq!(rx.recv(&mut buf), Ok(10));
+    assert_eq!(rx.recv(&mut buf).unwrap_err().kind(), ErrorKind::Disconnected);
+}
+
+/// Over a stream, a message may be out in part when the time is over: it is in doubt, and can be
+/// waited for.
+#[test]
+fn a_message_that_has_begun_is_in_doubt() {
+    const LEN: usize = 100_000;
+    let (msg_rx, msg_tx) = PipeOptions::new().open().unwrap();
+    let (ack_rx, ack_tx) = PipeOptions::new().open_packet().unwrap();
+    let max = u32::try_from(LEN).unwrap() + 8;
+    let mut tx = Sender::new(Framed::new(msg_tx, max), ack_rx).unwrap();
+    let mut rx = Receiver::new(Framed::new(msg_rx, max), ack_tx, LEN).unwrap();
+
+    assert_eq!(tx.send_timeout(&[7; LEN], SHORT).unwrap_err().kind(), ErrorKind::TimedOut);
+    assert!(tx.unacknowledged(), "it says that the message was not sent");
+    let receiver = std::thread::spawn(move || {
+        let mut buf = vec![0; LEN];
+        let first = rx.recv(&mut buf);
+        (first, rx.recv(&mut buf).map_err(|error| error.kind()))
+    });
+    tx.wait_acknowledged(Wait::timeout(Duration::from_secs(30))).unwrap();
+    drop(tx);
+    assert_eq!(receiver.join().unwrap(), (Ok(LEN), Err(ErrorKind::Disconnected)));
 }

@@ -4,10 +4,10 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::AsFd;
 use std::process::Command;
 
-use ipc_core::{Caps, Handoff, Mechanism, ReadBytes, Rejected, Result, Wait, WriteBytes};
+use ipc_core::{Caps, Handoff, Mechanism, Pair, ReadBytes, Rejected, Result, Wait, WriteBytes};
 
 use crate::handoff::{self, Gift};
-use crate::{PipeReader, PipeWriter};
+use crate::{PipeOptions, PipeReader, PipeWriter};
 
 /// One side of a connection that is made of two pipes, one for each direction.
 ///
@@ -173,6 +173,15 @@ impl Handoff for DuplexPipe {
         let ends = [(&rx_key[..], PipeReader::EXPECTED), (&tx_key, PipeWriter::EXPECTED)];
         let [rx, tx] = handoff::adopt(ends)?;
         Ok(Self { rx: PipeReader::new(rx), tx: PipeWriter::new(tx) })
+    }
+}
+
+impl Pair for DuplexPipe {
+    type Peer = Self;
+    type Options = PipeOptions;
+
+    fn pair(options: &PipeOptions) -> Result<(Self, Self)> {
+        options.open_duplex()
     }
 }
 

@@ -3,12 +3,12 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use ipc_core::{
-    Caps, Error, ErrorKind, Mechanism, RecvMsg, Rejected, Result, SendMsg, Shape, Wait,
+    Caps, Error, ErrorKind, Mechanism, Pair, RecvMsg, Rejected, Result, SendMsg, Shape, Wait,
 };
 
-use crate::PIPE_BUF;
 use crate::end::End;
 use crate::kind::{self, Expected};
+use crate::{PIPE_BUF, PipeOptions};
 
 const CAPS: Caps = Caps::new(Shape::Message)
     .anonymous()
@@ -211,6 +211,15 @@ impl TryFrom<OwnedFd> for PacketReader {
 
     fn try_from(fd: OwnedFd) -> Result<Self, Rejected<OwnedFd>> {
         kind::checked(fd, Self::EXPECTED).map(Self::new)
+    }
+}
+
+impl Pair for PacketReader {
+    type Peer = PacketWriter;
+    type Options = PipeOptions;
+
+    fn pair(options: &PipeOptions) -> Result<(Self, PacketWriter)> {
+        options.open_packet()
     }
 }
 

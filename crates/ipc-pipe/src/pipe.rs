@@ -125,12 +125,12 @@ impl PipeOptions {
     }
 }
 
-impl Pair for PipeOptions {
-    type Rx = PipeReader;
-    type Tx = PipeWriter;
+impl Pair for PipeReader {
+    type Peer = PipeWriter;
+    type Options = PipeOptions;
 
-    fn pair(&self) -> Result<(PipeReader, PipeWriter)> {
-        self.open()
+    fn pair(options: &PipeOptions) -> Result<(Self, PipeWriter)> {
+        options.open()
     }
 }
 

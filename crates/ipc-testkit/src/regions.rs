@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::fs;
 
-use ipc_core::{Caps, Region, Result};
+use ipc_core::{Caps, Region, RegionMut, Result};
 
 use crate::across::Across;
 use crate::payload::mix;
@@ -21,7 +21,7 @@ pub trait Regions: 'static {
     /// Whether new memory is zero.
     const ZEROED: bool = true;
     /// One mapping.
-    type View: Region + Send + Debug + 'static;
+    type View: RegionMut + Send + Debug + 'static;
     /// How a mapping reaches another process.
     type Across: Across<Self::View>;
 
@@ -53,12 +53,12 @@ fn noise(at: usize, round: u64) -> u8 {
     mix(at as u64 ^ (round << 48)) as u8
 }
 
-fn write_all(view: &impl Region, round: u64) {
+fn write_all(view: &impl RegionMut, round: u64) {
     (0..view.len()).for_each(|at| store(view, at, noise(at, round)));
 }
 
 #[track_caller]
-fn expect_all(view: &impl Region, round: u64, whose: &str) {
+fn expect_all(view: &impl RegionMut, round: u64, whose: &str) {
     let wrong = (0..view.len()).find(|at| load(view, *at) != noise(*at, round));
     if let Some(at) = wrong {
         panic!("byte {at} that {whose} wrote is not seen: the mappings do not share their memory");

@@ -1,5 +1,7 @@
 //! A stream of bytes that both sides compute alike, and what is wrong with the one that came.
 
+use std::time::Duration;
+
 use ipc_core::{ErrorKind, ReadBytes, Wait, WriteBytes};
 
 use crate::payload::mix;
@@ -47,8 +49,24 @@ pub(crate) fn expect(rx: &mut impl ReadBytes, from: u64, to: u64) {
         let n = works("read", rx.read_with(&mut buf, Wait::Forever));
         assert_ne!(n, 0, "the stream ended at byte {at}: {} bytes were lost", to - at);
         assert!(n <= len, "read returned {n} for a buffer of {len} bytes");
-        check(at, &buf[..n]);
+        buf.truncate(n);
+        if buf != bytes(at, n) {
+            read_on(rx, &mut buf);
+        }
+        check(at, &buf);
         at += n as u64;
+    }
+}
+
+/// Reads some more of a stream that went wrong, so that there is enough to tell how.
+fn read_on(rx: &mut impl ReadBytes, got: &mut Vec<u8>) {
+    let enough = got.len() + 16;
+    let mut more = [0; 16];
+    while got.len() < enough {
+        match rx.read_with(&mut more, Wait::timeout(Duration::from_secs(1))) {
+            Ok(n @ 1..) => got.extend_from_slice(&more[..n]),
+            Ok(0) | Err(_) => return,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-use ipc_core::Region;
+use ipc_core::{Region, RegionMut};
 use rustix::process::Pid;
 
 /// How many signals [`count_signals`]' handler has seen.
@@ -75,7 +75,7 @@ pub(crate) fn load(region: &impl Region, at: usize) -> u8 {
 }
 
 /// Writes one byte of a region.
-pub(crate) fn store(region: &impl Region, at: usize, value: u8) {
+pub(crate) fn store(region: &impl RegionMut, at: usize, value: u8) {
     byte(region, at).store(value, Ordering::Release);
 }
 

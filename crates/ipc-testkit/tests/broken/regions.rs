@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::process::Command;
 use std::ptr::NonNull;
 
-use ipc_core::{Caps, Handoff, Region, Result, Shape};
+use ipc_core::{Caps, Handoff, Region, RegionMut, Result, Shape};
 use ipc_testkit::{Across, Harness, Regions};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::mm::{MapFlags, ProtFlags, mmap};
@@ -54,6 +54,9 @@ unsafe impl<D: Defect> Region for End<D> {
         self.inner.len
     }
 }
+
+// SAFETY: the memory that is there is writable.
+unsafe impl<D: Defect> RegionMut for End<D> {}
 
 struct Broken<D>(PhantomData<D>);
 

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::ptr::NonNull;
 
-use ipc_core::{Caps, Handoff, Region, Rejected, Result, Shape};
+use ipc_core::{Caps, Handoff, Region, RegionMut, Rejected, Result, Shape};
 use ipc_testkit::{ByHandoff, Regions, adopt_descriptor, give_descriptor};
 use rustix::fs::{MemfdFlags, fstat, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
@@ -54,6 +54,9 @@ unsafe impl Region for View {
         self.len
     }
 }
+
+// SAFETY: it is mapped to be read and written.
+unsafe impl RegionMut for View {}
 
 impl Handoff for View {
     fn give(self, command: &mut Command, key: &str) -> Result<(), Rejected<Self>> {
