@@ -1,6 +1,7 @@
 //! A POSIX queue between two processes, with priorities.
 //!
-//! Run it without arguments and it starts its own sender. Or, as a course shows it, in two terminals:
+//! Run it without arguments and it starts its own sender. Or, as a course shows it, in two
+//! terminals:
 //!
 //! ```text
 //! cargo run -p ipc-mq --example posix_priority receive orders

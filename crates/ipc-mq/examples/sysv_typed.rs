@@ -1,7 +1,7 @@
 //! A System V queue between two processes: a struct as the message, and types that address it.
 //!
-//! A server answers clients through one queue. Requests are of type 1; an answer's type is the pid of
-//! the client, which receives nothing else.
+//! A server answers clients through one queue. Requests are of type 1; an answer's type is the pid
+//! of the client, which receives nothing else.
 //!
 //! ```text
 //! cargo run -p ipc-mq --example sysv_typed

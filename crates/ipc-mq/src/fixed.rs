@@ -12,7 +12,7 @@ use ipc_core::{Error, ErrorKind, RecvMsg, Result, SendMsg, Wait};
 /// # Examples
 ///
 /// ```
-/// use ipc_core::{Pair, Wait};
+/// use ipc_core::Wait;
 /// use ipc_mq::Fixed;
 /// use ipc_mq::posix::QueueOptions;
 ///

@@ -34,7 +34,7 @@ use crate::kind::os;
 /// # Examples
 ///
 /// ```
-/// use ipc_core::{Notified, Pair, RecvMsg, SendMsg};
+/// use ipc_core::{Notified, RecvMsg, SendMsg};
 /// use ipc_mq::posix::{Arrivals, QueueOptions};
 ///
 /// let (mut rx, mut tx) = QueueOptions::new().pair()?;

@@ -15,7 +15,7 @@ use crate::sys::posix::{self as sys, Sleep};
 /// # Examples
 ///
 /// ```
-/// use ipc_core::{Pair, SendMsg};
+/// use ipc_core::SendMsg;
 /// use ipc_mq::posix::QueueOptions;
 ///
 /// let (rx, mut tx) = QueueOptions::new().capacity(3).message_size(100).pair()?;
@@ -105,45 +105,43 @@ pub(super) fn checked(fd: OwnedFd, side: Side) -> Result<(OwnedFd, Attributes), 
     }
 }
 
-/// Makes a call that sends or receives, and waits as it is told.
+/// Whether a call for this wait may sleep.
 ///
 /// `Forever` is one call that sleeps, `Never` one that does not. With a deadline, calls that do not
 /// sleep alternate with `ppoll`, whose clock is the monotonic one: the deadlines of `mq_timedsend`
 /// and `mq_timedreceive` are times of day, which move when somebody sets the clock.
 #[inline]
-pub(super) fn transfer<T>(
-    op: &'static str,
-    fd: BorrowedFd<'_>,
-    ready: PollFlags,
-    wait: Wait,
-    mut call: impl FnMut(Sleep) -> Result<T, Errno>,
-) -> Result<T> {
-    let sleep = if wait == Wait::Forever { Sleep::Forever } else { Sleep::Never };
-    loop {
-        match call(sleep) {
-            Ok(value) => return Ok(value),
-            Err(errno) => recover(op, fd, ready, wait, errno)?,
-        }
-    }
+pub(super) fn sleep(wait: Wait) -> Sleep {
+    if matches!(wait, Wait::Forever) { Sleep::Forever } else { Sleep::Never }
 }
 
-/// Returns when a call that failed should be made again.
+/// Makes a call again that has failed with `errno`, when it is time for that, until it works.
+///
+/// The first call is made by the caller: there is little enough of it to be inlined.
 #[cold]
-fn recover(
+pub(super) fn again<T>(
     op: &'static str,
     fd: BorrowedFd<'_>,
     ready: PollFlags,
     wait: Wait,
-    errno: Errno,
-) -> Result<()> {
-    match errno {
-        Errno::INTR => Ok(()),
-        // `EAGAIN` says that somebody who shares the open file description has set `O_NONBLOCK`.
-        Errno::TIMEDOUT | Errno::AGAIN if wait.remaining().is_some_and(|it| it.is_zero()) => {
-            Err(Error::new(wait.exhausted(), op))
+    mut errno: Errno,
+    mut call: impl FnMut(Sleep) -> Result<T, Errno>,
+) -> Result<T> {
+    loop {
+        match errno {
+            Errno::INTR => {}
+            // `EAGAIN` says that somebody who shares the open file description has set
+            // `O_NONBLOCK`.
+            Errno::TIMEDOUT | Errno::AGAIN if wait.remaining().is_some_and(|it| it.is_zero()) => {
+                return Err(Error::new(wait.exhausted(), op));
+            }
+            Errno::TIMEDOUT | Errno::AGAIN => wait_ready(op, fd, ready, wait)?,
+            errno => return Err(os(op)(errno)),
         }
-        Errno::TIMEDOUT | Errno::AGAIN => wait_ready(op, fd, ready, wait),
-        errno => Err(os(op)(errno)),
+        match call(sleep(wait)) {
+            Ok(value) => return Ok(value),
+            Err(next) => errno = next,
+        }
     }
 }
 

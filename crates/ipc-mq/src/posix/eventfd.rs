@@ -27,7 +27,7 @@ use crate::kind::os;
 /// # Examples
 ///
 /// ```
-/// use ipc_core::{Pair, RecvMsg, SendMsg};
+/// use ipc_core::{RecvMsg, SendMsg};
 /// use ipc_mq::posix::{EventFdNotifier, QueueOptions};
 /// use rustix::event::{EventfdFlags, eventfd};
 ///

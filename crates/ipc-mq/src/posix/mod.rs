@@ -3,7 +3,7 @@
 //! | you want | take |
 //! |---|---|
 //! | a queue that others find by name | [`QueueOptions::create`], [`QueueOptions::open`] |
-//! | a queue for a process and its children | [`QueueOptions`] as an [`ipc_core::Pair`] |
+//! | a queue for a process and its children | [`QueueOptions::pair`] |
 //! | to send and receive | [`Sender`], [`Receiver`] |
 //! | to be told of messages without waiting for them | [`Arrivals`], [`EventFdNotifier`], [`Receiver::notify_signal`] |
 //! | to see what there is | [`queues`], [`Limits`] |

@@ -200,6 +200,40 @@ impl QueueOptions {
         }
     }
 
+    /// Makes a queue without a name, for a process and its children: it is created under a random
+    /// name, which is gone before this returns.
+    ///
+    /// # Errors
+    ///
+    /// As for [`create`](Self::create), without [`ErrorKind::AlreadyExists`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ipc_core::{RecvMsg, SendMsg};
+    /// use ipc_mq::posix::QueueOptions;
+    ///
+    /// let (mut rx, mut tx) = QueueOptions::new().pair()?;
+    /// tx.send(b"hello")?;
+    /// assert_eq!(rx.recv(&mut [0; 8192])?, 5);
+    /// # Ok::<(), ipc_core::Error>(())
+    /// ```
+    pub fn pair(&self) -> Result<(Receiver, Sender)> {
+        loop {
+            let random = RandomState::new().hash_one(0_u8);
+            let c_name = c_name(&Name::new(format!("ipc-mq-{random:016x}"))?)?;
+            // The owner may open the queue again whatever mode it is to have in the end: nobody
+            // sees the mode of a queue without a name.
+            let (rx, attributes) = match self.mode(0o600).make(&c_name, OFlags::RDONLY) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+                made => made?,
+            };
+            let tx = sys::open(&c_name, OFlags::WRONLY).map_err(open_error);
+            sys::unlink(&c_name).map_err(os("mq_unlink"))?;
+            return Ok((Receiver::new(rx, &attributes), Sender::new(tx?, &attributes)));
+        }
+    }
+
     /// Creates a queue with a mode of 0600, sets the right mode, and reads what it has become.
     fn make(&self, c_name: &CString, access: OFlags) -> Result<(OwnedFd, end::Attributes)> {
         let invalid = |note| Err(Error::new(ErrorKind::InvalidInput, "mq_open").with_note(note));
@@ -247,37 +281,13 @@ impl Default for QueueOptions {
     }
 }
 
-/// Makes a queue without a name: it is created under a random one, which is gone before this
-/// returns.
-///
-/// # Examples
-///
-/// ```
-/// use ipc_core::{Pair, RecvMsg, SendMsg};
-/// use ipc_mq::posix::QueueOptions;
-///
-/// let (mut rx, mut tx) = QueueOptions::new().pair()?;
-/// tx.send(b"hello")?;
-/// assert_eq!(rx.recv(&mut [0; 8192])?, 5);
-/// # Ok::<(), ipc_core::Error>(())
-/// ```
-impl Pair for QueueOptions {
-    type Rx = Receiver;
-    type Tx = Sender;
+/// [`QueueOptions::pair`].
+impl Pair for Receiver {
+    type Peer = Sender;
+    type Options = QueueOptions;
 
-    fn pair(&self) -> Result<(Receiver, Sender)> {
-        loop {
-            let random = RandomState::new().hash_one(0_u8);
-            let c_name = c_name(&Name::new(format!("ipc-mq-{random:016x}"))?)?;
-            // The owner may open the queue again whatever mode it is to have in the end.
-            let (rx, attributes) = match self.mode(0o600).make(&c_name, OFlags::RDONLY) {
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
-                made => made?,
-            };
-            let tx = sys::open(&c_name, OFlags::WRONLY).map_err(open_error);
-            sys::unlink(&c_name).map_err(os("mq_unlink"))?;
-            return Ok((Receiver::new(rx, &attributes), Sender::new(tx?, &attributes)));
-        }
+    fn pair(options: &QueueOptions) -> Result<(Self, Sender)> {
+        options.pair()
     }
 }
 

@@ -49,11 +49,13 @@ impl Priority {
 
     /// The number.
     #[must_use]
+    #[inline]
     pub const fn get(self) -> u32 {
         self.0 as u32
     }
 
     /// What the kernel has given.
+    #[inline]
     pub(super) fn of_kernel(priority: u32) -> Self {
         Self(u16::try_from(priority).unwrap_or(Self::HIGHEST.0))
     }

@@ -4,9 +4,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use ipc_core::{Caps, Error, ErrorKind, Mechanism, RecvMsg, Rejected, Result, Wait};
 use rustix::event::PollFlags;
+use rustix::io::Errno;
 
 use super::CAPS;
-use super::end::{self, Attributes, Side, transfer};
+use super::end::{self, Attributes, Side};
 use super::priority::Priority;
 use crate::kind::os;
 use crate::sys::posix as sys;
@@ -36,7 +37,7 @@ const OP: &str = "mq_receive";
 /// # Examples
 ///
 /// ```
-/// use ipc_core::{Pair, RecvMsg, SendMsg, Wait};
+/// use ipc_core::{RecvMsg, SendMsg, Wait};
 /// use ipc_mq::posix::{Priority, QueueOptions};
 ///
 /// let (mut rx, tx) = QueueOptions::new().pair()?;
@@ -95,11 +96,19 @@ impl Receiver {
     ///
     /// See [`Receiver`].
     #[doc(alias = "mq_timedreceive")]
+    #[inline]
     pub fn recv_priority(&mut self, buf: &mut [u8], wait: Wait) -> Result<(usize, Priority)> {
         if self.kept.is_none() && buf.len() >= self.message_size {
-            let (len, priority) = receive(self.fd.as_fd(), buf, wait)?;
-            return Ok((len, Priority::of_kernel(priority)));
+            return match sys::receive(self.fd.as_fd(), buf, end::sleep(wait)) {
+                Ok((len, priority)) => Ok((len, Priority::of_kernel(priority))),
+                Err(errno) => receive_again(self.fd.as_fd(), buf, wait, errno),
+            };
         }
+        self.recv_through_spill(buf, wait)
+    }
+
+    /// Receives into a buffer that is shorter than the kernel demands, or what is kept.
+    fn recv_through_spill(&mut self, buf: &mut [u8], wait: Wait) -> Result<(usize, Priority)> {
         let (len, priority) = self.fetch(wait)?;
         let Some(front) = buf.get_mut(..len) else {
             let kind = ErrorKind::MessageTooLarge { len, max: buf.len() };
@@ -119,7 +128,7 @@ impl Receiver {
     /// # Examples
     ///
     /// ```
-    /// use ipc_core::{Pair, SendMsg, Wait};
+    /// use ipc_core::{SendMsg, Wait};
     /// use ipc_mq::posix::{Priority, QueueOptions};
     ///
     /// let (mut rx, mut tx) = QueueOptions::new().pair()?;
@@ -140,7 +149,7 @@ impl Receiver {
     /// # Examples
     ///
     /// ```
-    /// use ipc_core::{Pair, RecvMsg, SendMsg};
+    /// use ipc_core::{RecvMsg, SendMsg};
     /// use ipc_mq::posix::QueueOptions;
     ///
     /// let (mut rx, mut tx) = QueueOptions::new().pair()?;
@@ -180,7 +189,7 @@ impl Receiver {
     /// # Examples
     ///
     /// ```
-    /// # use ipc_core::{Pair, RecvMsg, SendMsg};
+    /// # use ipc_core::{RecvMsg, SendMsg};
     /// # use ipc_mq::posix::QueueOptions;
     /// let (rx, mut tx) = QueueOptions::new().pair()?;
     /// let mut other = rx.try_clone()?;
@@ -200,16 +209,27 @@ impl Receiver {
             return Ok(kept);
         }
         self.spill.resize(self.message_size, 0);
-        let (len, priority) = receive(self.fd.as_fd(), &mut self.spill, wait)?;
-        let kept = (len, Priority::of_kernel(priority));
+        let fd = self.fd.as_fd();
+        let kept = match sys::receive(fd, &mut self.spill, end::sleep(wait)) {
+            Ok((len, priority)) => (len, Priority::of_kernel(priority)),
+            Err(errno) => receive_again(fd, &mut self.spill, wait, errno)?,
+        };
         self.kept = Some(kept);
         Ok(kept)
     }
 }
 
-#[inline]
-fn receive(fd: BorrowedFd<'_>, buf: &mut [u8], wait: Wait) -> Result<(usize, u32)> {
-    transfer(OP, fd, PollFlags::IN, wait, |sleep| sys::receive(fd, buf, sleep))
+/// Receives when that has failed with `errno`.
+#[cold]
+fn receive_again(
+    fd: BorrowedFd<'_>,
+    buf: &mut [u8],
+    wait: Wait,
+    errno: Errno,
+) -> Result<(usize, Priority)> {
+    let receive = |sleep| sys::receive(fd, buf, sleep);
+    let (len, priority) = end::again(OP, fd, PollFlags::IN, wait, errno, receive)?;
+    Ok((len, Priority::of_kernel(priority)))
 }
 
 impl RecvMsg for Receiver {

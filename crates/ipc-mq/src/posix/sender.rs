@@ -4,9 +4,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use ipc_core::{Caps, Error, ErrorKind, Mechanism, Rejected, Result, SendMsg, Wait};
 use rustix::event::PollFlags;
+use rustix::io::Errno;
 
 use super::CAPS;
-use super::end::{self, Attributes, Side, transfer};
+use super::end::{self, Attributes, Side};
 use super::priority::Priority;
 use crate::kind::os;
 use crate::sys::posix as sys;
@@ -31,7 +32,7 @@ const OP: &str = "mq_send";
 /// # Examples
 ///
 /// ```
-/// use ipc_core::{Pair, RecvMsg, SendMsg, Wait};
+/// use ipc_core::{RecvMsg, SendMsg, Wait};
 /// use ipc_mq::posix::{Priority, QueueOptions};
 ///
 /// let (mut rx, mut tx) = QueueOptions::new().pair()?;
@@ -74,7 +75,6 @@ impl Sender {
     /// # Examples
     ///
     /// ```
-    /// # use ipc_core::Pair;
     /// # use ipc_mq::posix::{Priority, QueueOptions};
     /// let (_rx, mut tx) = QueueOptions::new().pair()?;
     /// tx.set_priority(Priority::HIGHEST);
@@ -99,13 +99,27 @@ impl Sender {
     ///
     /// See [`Sender`].
     #[doc(alias = "mq_timedsend")]
+    #[inline]
     pub fn send_priority(&self, msg: &[u8], priority: Priority, wait: Wait) -> Result<()> {
         if msg.len() > self.max_len {
-            let kind = ErrorKind::MessageTooLarge { len: msg.len(), max: self.max_len };
-            return Err(Error::new(kind, OP));
+            return Err(self.too_large(msg));
         }
+        match sys::send(self.fd.as_fd(), msg, priority.get(), end::sleep(wait)) {
+            Ok(()) => Ok(()),
+            Err(errno) => self.send_again(msg, priority, wait, errno),
+        }
+    }
+
+    #[cold]
+    fn send_again(&self, msg: &[u8], priority: Priority, wait: Wait, errno: Errno) -> Result<()> {
         let fd = self.fd.as_fd();
-        transfer(OP, fd, PollFlags::OUT, wait, |sleep| sys::send(fd, msg, priority.get(), sleep))
+        let send = |sleep| sys::send(fd, msg, priority.get(), sleep);
+        end::again(OP, fd, PollFlags::OUT, wait, errno, send)
+    }
+
+    #[cold]
+    fn too_large(&self, msg: &[u8]) -> Error {
+        Error::new(ErrorKind::MessageTooLarge { len: msg.len(), max: self.max_len }, OP)
     }
 
     /// What the queue has room for, and what is in it: `mq_getattr`.
@@ -131,7 +145,7 @@ impl Sender {
     /// # Examples
     ///
     /// ```
-    /// # use ipc_core::{Pair, SendMsg};
+    /// # use ipc_core::SendMsg;
     /// # use ipc_mq::posix::QueueOptions;
     /// let (rx, mut tx) = QueueOptions::new().pair()?;
     /// let mut other = tx.try_clone()?;

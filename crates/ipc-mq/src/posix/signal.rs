@@ -43,7 +43,6 @@ impl Receiver {
     /// See `examples/notified_server.rs` for a whole server.
     ///
     /// ```
-    /// use ipc_core::Pair;
     /// use ipc_mq::posix::QueueOptions;
     ///
     /// const SIGURG: i32 = 23; // Ignored by default.

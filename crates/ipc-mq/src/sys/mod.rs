@@ -37,19 +37,25 @@ pub(crate) fn hold<T: Send + Sync + 'static>(command: &mut Command, value: T) {
     }
 }
 
-/// A descriptor that this process has inherited under a known number, to be looked at.
-pub(crate) fn look_at(fd: RawFd) -> BorrowedFd<'static> {
-    // SAFETY: the number is not -1, which the caller's parser of tickets guarantees. The kernel
-    // checks whether it is open at each use, and the caller only uses it for such checks before it
-    // knows.
-    unsafe { BorrowedFd::borrow_raw(fd) }
+/// A descriptor that this process has inherited under a known number, to be looked at; `EBADF` if
+/// nothing is open there.
+pub(crate) fn look_at(fd: RawFd) -> Result<BorrowedFd<'static>, Errno> {
+    // SAFETY: `fcntl(F_GETFD)` takes any number and touches no memory.
+    if unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
+        return Err(Errno::BADF);
+    }
+    // SAFETY: it is open, as the call before has seen, and not -1. It stays open: if the ticket is
+    // honest, the only one who may close it is `handoff::adopt`, which calls this under a lock.
+    Ok(unsafe { BorrowedFd::borrow_raw(fd) })
 }
 
 /// Takes possession of an inherited descriptor.
 pub(crate) fn take(fd: RawFd) -> OwnedFd {
-    // SAFETY: `handoff::adopt` has seen that the descriptor is open, is the queue that the parent
-    // gave, and is not close-on-exec. Everything that this process opens itself is close-on-exec,
-    // and `adopt` switches it on under a lock, so that nobody else owns this number.
+    // SAFETY: `handoff::adopt` has seen that the descriptor is open, is the very queue that the
+    // ticket names, is not close-on-exec as nearly everything is that this process opened itself,
+    // and was never adopted before. That the ticket was written by a parent that gave this
+    // descriptor away is what the documentation of `Handoff::adopt` asks of whoever sets the
+    // environment.
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 

@@ -5,13 +5,14 @@
 
 use std::collections::BTreeSet;
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use ipc_core::handoff::{Handoff, Ticket};
 use ipc_core::{Error, ErrorKind, Rejected, Result};
 
 use super::status::status;
 use super::{Receiver, Sender};
+use crate::kind::free_variable;
 use crate::sys;
 
 const OP: &str = "handoff";
@@ -44,7 +45,7 @@ fn adopt(key: &str) -> Result<i32> {
     let stale = |error: Error| {
         error.with_kind(ErrorKind::NotFound).with_note("the queue was removed, or never was")
     };
-    let mut adopted = ADOPTED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut adopted = ADOPTED.lock().unwrap_or_else(PoisonError::into_inner);
     if adopted.contains(&variable) {
         return Err(Error::new(ErrorKind::AlreadyExists, OP)
             .with_note("this process has adopted it before"));
@@ -65,7 +66,7 @@ fn parse(text: &str) -> Option<(i32, u32)> {
 macro_rules! give {
     () => {
         fn give(self, command: &mut Command, key: &str) -> Result<(), Rejected<Self>> {
-            let prepare = || Ok((Ticket::variable(key)?, ticket(self.id)?));
+            let prepare = || Ok((free_variable(command, key)?, ticket(self.id)?));
             match prepare() {
                 Ok((variable, ticket)) => {
                     command.env(variable, ticket);

@@ -3,7 +3,7 @@
 //! | you want | take |
 //! |---|---|
 //! | a queue that others find by a key | [`Key`], [`QueueOptions::create`], [`QueueOptions::open`] |
-//! | a queue for a process and its children | [`QueueOptions`] as an [`ipc_core::Pair`] |
+//! | a queue for a process and its children | [`QueueOptions::pair`] |
 //! | to send with a type, and receive by type | [`Sender`], [`Receiver`], [`Select`] |
 //! | to be sure that it is removed | [`RemovalGuard`] |
 //! | to see what there is | [`Queue::status`], [`queues`], [`Limits`] |

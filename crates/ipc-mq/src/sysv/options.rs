@@ -146,6 +146,33 @@ impl QueueOptions {
         }
     }
 
+    /// Makes a queue without a key, for a process and its children. It is removed when both ends
+    /// are dropped in the process that made it, and the [`Command`](std::process::Command)s that
+    /// they were [given](ipc_core::Handoff) to; whoever still uses it then gets
+    /// [`ErrorKind::Disconnected`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`create`](Self::create), without [`ErrorKind::AlreadyExists`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ipc_core::{RecvMsg, SendMsg};
+    /// use ipc_mq::sysv::QueueOptions;
+    ///
+    /// let (mut rx, mut tx) = QueueOptions::new().pair()?;
+    /// tx.send(b"hello")?;
+    /// assert_eq!(rx.recv(&mut [0; 64])?, 5);
+    /// # Ok::<(), ipc_core::Error>(())
+    /// ```
+    pub fn pair(&self) -> Result<(Receiver, Sender)> {
+        let guard = Arc::new(self.make(Key::PRIVATE)?);
+        let id = guard.id();
+        let tx = Sender::new(id, Some(Arc::clone(&guard)))?;
+        Ok((Receiver::new(id, Some(guard)), tx))
+    }
+
     fn make(&self, key: Key) -> Result<RemovalGuard> {
         if self.mode > 0o777 {
             return Err(
@@ -182,29 +209,12 @@ impl Default for QueueOptions {
     }
 }
 
-/// Makes a queue without a key. It is removed when both ends are dropped in the process that made
-/// it, or the [`Command`](std::process::Command)s that they were [given](ipc_core::Handoff) to;
-/// whoever still uses it then gets [`ErrorKind::Disconnected`].
-///
-/// # Examples
-///
-/// ```
-/// use ipc_core::{Pair, RecvMsg, SendMsg};
-/// use ipc_mq::sysv::QueueOptions;
-///
-/// let (mut rx, mut tx) = QueueOptions::new().pair()?;
-/// tx.send(b"hello")?;
-/// assert_eq!(rx.recv(&mut [0; 64])?, 5);
-/// # Ok::<(), ipc_core::Error>(())
-/// ```
-impl Pair for QueueOptions {
-    type Rx = Receiver;
-    type Tx = Sender;
+/// [`QueueOptions::pair`].
+impl Pair for Receiver {
+    type Peer = Sender;
+    type Options = QueueOptions;
 
-    fn pair(&self) -> Result<(Receiver, Sender)> {
-        let guard = Arc::new(self.make(Key::PRIVATE)?);
-        let id = guard.id();
-        let tx = Sender::new(id, Some(Arc::clone(&guard)))?;
-        Ok((Receiver::new(id, Some(guard)), tx))
+    fn pair(options: &QueueOptions) -> Result<(Self, Sender)> {
+        options.pair()
     }
 }

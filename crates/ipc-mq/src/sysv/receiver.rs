@@ -7,8 +7,7 @@ use rustix::io::Errno;
 
 use super::limits::Limits;
 use super::select::{MessageType, Select};
-use super::transfer::transfer;
-use super::{CAPS, RemovalGuard};
+use super::{CAPS, RemovalGuard, transfer};
 use crate::kind::os;
 use crate::sys::sysv::{self as sys, Buffer};
 
@@ -37,7 +36,7 @@ const FIRST: usize = 8192;
 /// # Examples
 ///
 /// ```
-/// use ipc_core::{ErrorKind, Pair, RecvMsg, SendMsg};
+/// use ipc_core::{ErrorKind, RecvMsg, SendMsg};
 /// use ipc_mq::sysv::QueueOptions;
 ///
 /// let (mut rx, mut tx) = QueueOptions::new().pair()?;
@@ -112,7 +111,7 @@ impl Receiver {
     /// # Examples
     ///
     /// ```
-    /// # use ipc_core::{ErrorKind, Pair, RecvMsg, SendMsg};
+    /// # use ipc_core::{ErrorKind, RecvMsg, SendMsg};
     /// # use ipc_mq::sysv::{MessageType, QueueOptions, Select};
     /// let (mut rx, mut tx) = QueueOptions::new().pair()?;
     /// rx.set_select(Select::Type(MessageType::new(2)?));
@@ -134,6 +133,7 @@ impl Receiver {
     /// # Examples
     ///
     /// See [`Select`].
+    #[inline]
     pub fn recv_select(
         &mut self,
         select: Select,
@@ -154,7 +154,7 @@ impl Receiver {
     /// # Examples
     ///
     /// ```
-    /// use ipc_core::{Pair, SendMsg, Wait};
+    /// use ipc_core::{SendMsg, Wait};
     /// use ipc_mq::sysv::{MessageType, QueueOptions};
     ///
     /// let (mut rx, mut tx) = QueueOptions::new().pair()?;
@@ -187,7 +187,7 @@ impl Receiver {
     /// # Examples
     ///
     /// ```
-    /// use ipc_core::{Pair, SendMsg, Wait};
+    /// use ipc_core::{SendMsg, Wait};
     /// use ipc_mq::sysv::{QueueOptions, Select};
     ///
     /// let (mut rx, mut tx) = QueueOptions::new().pair()?;
@@ -229,7 +229,7 @@ impl Receiver {
     /// # Examples
     ///
     /// ```
-    /// use ipc_core::{ErrorKind, Pair, SendMsg};
+    /// use ipc_core::{ErrorKind, SendMsg};
     /// use ipc_mq::sysv::QueueOptions;
     ///
     /// let (rx, mut tx) = QueueOptions::new().pair()?;
@@ -257,7 +257,7 @@ impl Receiver {
     /// # Examples
     ///
     /// ```
-    /// # use ipc_core::{Pair, RecvMsg, SendMsg};
+    /// # use ipc_core::{RecvMsg, SendMsg};
     /// # use ipc_mq::sysv::QueueOptions;
     /// let (rx, mut tx) = QueueOptions::new().pair()?;
     /// tx.send(b"to either")?;
@@ -278,41 +278,61 @@ impl Receiver {
         flags: i32,
         wait: Wait,
     ) -> Result<(usize, MessageType)> {
+        // A buffer of the caller's can be longer than any message: this one grows when it has to.
+        let offered = room.min(self.msg.capacity());
         let (msgtyp, except) = select.raw();
+        let flags = flags | except;
+        let sleep = transfer::sleep(wait);
+        match sys::receive(self.id, &mut self.msg, offered, msgtyp, flags | sleep) {
+            Ok((len, kind)) => Ok((len, MessageType::of_kernel(kind))),
+            Err(errno) => self.fetch_again(select, room, flags, wait, errno),
+        }
+    }
+
+    /// Receives when that has failed with `errno`.
+    #[cold]
+    fn fetch_again(
+        &mut self,
+        select: Select,
+        room: usize,
+        flags: i32,
+        wait: Wait,
+        mut errno: Errno,
+    ) -> Result<(usize, MessageType)> {
+        let (msgtyp, _) = select.raw();
         loop {
-            // A buffer of the caller's can be longer than any message: this one grows when it has
-            // to.
+            let offered = room.min(self.msg.capacity());
+            if errno == Errno::TOOBIG {
+                if offered < room {
+                    self.grow(room);
+                } else if let Some(error) = self.too_large(select, offered) {
+                    return Err(error);
+                }
+                // Try again: with more room, or since somebody else took the message.
+                errno = Errno::INTR;
+            }
             let offered = room.min(self.msg.capacity());
             let (id, msg) = (self.id, &mut self.msg);
-            let mut too_long = false;
-            let receive = |sleep| {
-                let flags = sleep | except | flags;
-                let received = sys::receive(id, msg, offered, msgtyp, flags);
-                too_long = matches!(received, Err(Errno::TOOBIG));
-                received
-            };
-            match transfer(OP, wait, receive, failed) {
+            let receive = |sleep| sys::receive(id, msg, offered, msgtyp, flags | sleep);
+            match transfer::again(OP, wait, errno, receive, failed) {
                 Ok((len, kind)) => return Ok((len, MessageType::of_kernel(kind))),
-                Err(_) if too_long && offered < room => self.grow(room),
-                Err(error) if too_long => match self.length(select, offered) {
-                    // It was taken by somebody else in the meantime: another one may fit.
-                    Some(None) => {}
-                    Some(Some(len)) => {
-                        return Err(
-                            error.with_kind(ErrorKind::MessageTooLarge { len, max: offered })
-                        );
-                    }
-                    None => {
-                        let at_least = offered + 1;
-                        let kind = ErrorKind::MessageTooLarge { len: at_least, max: offered };
-                        return Err(error.with_kind(kind).with_note(
-                            "the length is at least that: the kernel has no MSG_COPY to look with",
-                        ));
-                    }
-                },
+                Err(error) if error.raw_os_error() == Some(Errno::TOOBIG.raw_os_error()) => {
+                    errno = Errno::TOOBIG;
+                }
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// The error for a message that is longer than `max`; `None` when it is not there any more.
+    fn too_large(&self, select: Select, max: usize) -> Option<Error> {
+        let error = failed(Errno::TOOBIG);
+        Some(match self.length(select, max) {
+            Some(len) => error.with_kind(ErrorKind::MessageTooLarge { len: len?, max }),
+            None => error
+                .with_kind(ErrorKind::MessageTooLarge { len: max + 1, max })
+                .with_note("the length is at least that: the kernel has no MSG_COPY to look with"),
+        })
     }
 
     /// Makes the buffer longer, but not longer than a message can be.

@@ -64,11 +64,13 @@ impl MessageType {
         self.0.into()
     }
 
+    #[inline]
     pub(super) fn raw(self) -> c_long {
         self.0
     }
 
     /// What the kernel has given.
+    #[inline]
     pub(super) fn of_kernel(number: c_long) -> Self {
         Self(number.max(1))
     }
@@ -95,7 +97,7 @@ impl TryFrom<i64> for MessageType {
 /// # Examples
 ///
 /// ```
-/// use ipc_core::{Pair, Wait};
+/// use ipc_core::Wait;
 /// use ipc_mq::sysv::{MessageType, QueueOptions, Select};
 ///
 /// let (mut rx, mut tx) = QueueOptions::new().pair()?;

@@ -8,8 +8,7 @@ use rustix::io::Errno;
 use super::limits::Limits;
 use super::select::MessageType;
 use super::status::status;
-use super::transfer::transfer;
-use super::{CAPS, RemovalGuard};
+use super::{CAPS, RemovalGuard, transfer};
 use crate::kind::os;
 use crate::sys::sysv::{self as sys, Buffer};
 
@@ -38,7 +37,7 @@ const OP: &str = "msgsnd";
 /// # Examples
 ///
 /// ```
-/// use ipc_core::{Pair, RecvMsg, SendMsg, Wait};
+/// use ipc_core::{RecvMsg, SendMsg, Wait};
 /// use ipc_mq::sysv::{MessageType, QueueOptions};
 ///
 /// let (mut rx, mut tx) = QueueOptions::new().pair()?;
@@ -89,7 +88,7 @@ impl Sender {
     /// # Examples
     ///
     /// ```
-    /// # use ipc_core::{Pair, SendMsg, Wait};
+    /// # use ipc_core::{SendMsg, Wait};
     /// # use ipc_mq::sysv::{MessageType, QueueOptions};
     /// let (mut rx, mut tx) = QueueOptions::new().pair()?;
     /// tx.set_type(MessageType::new(9)?);
@@ -110,19 +109,34 @@ impl Sender {
     /// # Examples
     ///
     /// See [`Sender`].
+    #[inline]
     pub fn send_typed(&mut self, msg: &[u8], kind: MessageType, wait: Wait) -> Result<()> {
         if msg.len() > self.max_len {
-            // Somebody may have raised a limit.
-            self.max_len = max_len(self.id)?;
-            if msg.len() > self.max_len {
-                let kind = ErrorKind::MessageTooLarge { len: msg.len(), max: self.max_len };
-                return Err(Error::new(kind, OP));
-            }
+            self.look_at_limits(msg)?;
         }
         self.msg.fill(kind.raw(), msg);
-        let (id, buffer) = (self.id, &self.msg);
-        let send = |flags| sys::send(id, buffer, msg.len(), flags);
-        transfer(OP, wait, send, |errno| failed(id, msg.len(), errno))
+        match sys::send(self.id, &self.msg, msg.len(), transfer::sleep(wait)) {
+            Ok(()) => Ok(()),
+            Err(errno) => self.send_again(msg.len(), wait, errno),
+        }
+    }
+
+    /// Sends what is in the buffer when that has failed with `errno`.
+    #[cold]
+    fn send_again(&self, len: usize, wait: Wait, errno: Errno) -> Result<()> {
+        let send = |flags| sys::send(self.id, &self.msg, len, flags);
+        transfer::again(OP, wait, errno, send, |errno| failed(self.id, len, errno))
+    }
+
+    /// Whether a message that was too long fits by now: somebody may have raised a limit.
+    #[cold]
+    fn look_at_limits(&mut self, msg: &[u8]) -> Result<()> {
+        self.max_len = max_len(self.id)?;
+        if msg.len() > self.max_len {
+            let kind = ErrorKind::MessageTooLarge { len: msg.len(), max: self.max_len };
+            return Err(Error::new(kind, OP));
+        }
+        Ok(())
     }
 
     /// Another sender of the same queue.
@@ -134,7 +148,7 @@ impl Sender {
     /// # Examples
     ///
     /// ```
-    /// # use ipc_core::{Pair, SendMsg};
+    /// # use ipc_core::SendMsg;
     /// # use ipc_mq::sysv::QueueOptions;
     /// let (_rx, mut tx) = QueueOptions::new().pair()?;
     /// let mut other = tx.duplicate()?;

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use ipc_core::{Caps, Handoff, Mechanism, Name, Pair, RecvMsg, Result, SendMsg, Wait};
+use ipc_core::{Caps, Handoff, Mechanism, Name, RecvMsg, Result, SendMsg, Wait};
 use ipc_mq::posix::{self, Queue as PosixQueue};
 use ipc_mq::sysv::{self, Key, Queue as SystemVQueue};
 use ipc_mq::{Backend, Mailbox, MailboxOptions, MailboxReceiver, MailboxSender};

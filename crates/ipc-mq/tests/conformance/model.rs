@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use ipc_core::{Pair, SendMsg, Wait};
+use ipc_core::{SendMsg, Wait};
 use ipc_mq::posix::{self, Priority};
 use ipc_mq::sysv::{self, MessageType, Select};
 use ipc_testkit::Harness;

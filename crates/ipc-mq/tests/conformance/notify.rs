@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use ipc_core::{ErrorKind, Handoff, Notified, Pair, RecvMsg, SendMsg, Wait};
+use ipc_core::{ErrorKind, Handoff, Notified, RecvMsg, SendMsg, Wait};
 use ipc_mq::posix::{Arrivals, EventFdNotifier, QueueOptions, Receiver};
 use ipc_testkit::{Descriptors, Harness, Peer, block, hear, note, say};
 use rustix::event::{EventfdFlags, eventfd};

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::Duration;
 
-use ipc_core::{ErrorKind, Handoff, Name, NameProblem, Named, Pair, RecvMsg, SendMsg, Wait};
+use ipc_core::{ErrorKind, Handoff, Name, NameProblem, Named, RecvMsg, SendMsg, Wait};
 use ipc_mq::posix::{self, Access, Priority, Queue, QueueOptions, Receiver, Sender};
 use ipc_testkit::{Harness, Peer, block, skip};
 use rustix::fs::OFlags;
@@ -159,7 +159,10 @@ fn kept_message() {
     let (len, priority) = rx.recv_priority(&mut buf, Wait::Never).expect("receive");
     assert_eq!((&buf[..len], priority.get()), (&b"long message"[..], 1));
     assert_eq!(rx.recv_message(Wait::Never).expect("receive").body, b"urgent");
-    rx.give(&mut Command::new("true"), "rx").expect("it keeps nothing any more");
+    let mut command = Command::new("true");
+    rx.give(&mut command, "rx").expect("it keeps nothing any more");
+    let rejected = tx.give(&mut command, "RX").expect_err("the variable is taken");
+    assert_eq!(rejected.error.kind(), ErrorKind::AlreadyExists);
 }
 
 /// Sets `O_NONBLOCK` on the open file description, as a peer in C might.

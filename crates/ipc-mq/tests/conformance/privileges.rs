@@ -40,8 +40,8 @@ fn need_root(why: &str) {
     }
 }
 
-/// Runs a role in namespaces of its own, where the limits on the number of queues are 2, and prepared
-/// by `setup`.
+/// Runs a role in namespaces of its own, where the limits on the number of queues are 2, and
+/// prepared by `setup`.
 fn in_namespaces(role: &str, setup: &str) {
     need_root("make namespaces");
     crate::programs::need("unshare", "util-linux");
@@ -221,7 +221,7 @@ fn lists() {
     assert_eq!((registered.pid, registered.signal), (std::process::id(), 10));
     assert_eq!(found, posix::queues_in("/dev/mqueue").expect("list"));
     // A pair has no name that anybody could see.
-    let pair = ipc_core::Pair::pair(&posix::QueueOptions::new()).expect("pair");
+    let pair = posix::QueueOptions::new().pair().expect("pair");
     assert_eq!(posix::queues().expect("list").len(), 2);
     drop(pair);
     // Ends made of the files that the mount shows.

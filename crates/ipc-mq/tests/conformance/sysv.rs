@@ -3,7 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
-use ipc_core::{ErrorKind, Handoff, Pair, RecvMsg, SendMsg, Wait};
+use ipc_core::{ErrorKind, Handoff, RecvMsg, SendMsg, Wait};
 use ipc_mq::sysv::{self, Key, Limits, MessageType, QueueOptions, Receiver, Select, Sender};
 use ipc_testkit::{Descriptors, Harness, Peer, block, dir, hear, say, skip};
 
@@ -234,8 +234,13 @@ fn handoff() {
     peer.expect("adopted");
     peer.tell("go on");
     peer.join();
-    let rejected = tx.give(&mut std::process::Command::new("true"), "no key").expect_err("key");
+    let mut command = std::process::Command::new("true");
+    let rejected = tx.give(&mut command, "no key").expect_err("no such key may be");
     assert_eq!(rejected.error.kind(), ErrorKind::InvalidInput);
+    let other = rejected.value.duplicate().expect("duplicate");
+    rejected.value.give(&mut command, "key").expect("give");
+    let rejected = other.give(&mut command, "KEY").expect_err("the variable is taken");
+    assert_eq!(rejected.error.kind(), ErrorKind::AlreadyExists);
 }
 
 fn adopts_id() {

@@ -1,0 +1,137 @@
+//! POSIX message queues, one for each direction, with room for messages of the cell's size.
+#![expect(unsafe_code, reason = "the raw variant exists to call the system without any help")]
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::process::Command;
+use std::ptr;
+
+use anyhow::Result;
+use ipc_bench_schema::{Variant, WaitMode};
+use ipc_core::{Handoff, Mechanism, RecvMsg, SendMsg};
+use ipc_mq::posix::{QueueOptions, Receiver, Sender};
+
+use crate::link::{Link, Setup, run};
+use crate::{Subject, VariantEntry};
+
+/// The longest message where nobody has raised `/proc/sys/fs/mqueue/msgsize_max`.
+const LONGEST: usize = 8192;
+
+/// The row of the matrix.
+pub(super) const SUBJECT: Subject = Subject {
+    id: "posix-mq",
+    krate: "ipc-mq",
+    summary: "POSIX message queue: priorities, a name, ten messages of room",
+    caps: Sender::CAPS.max_message(LONGEST),
+    variants: &[VariantEntry::of::<Ours>(Variant::Ours), VariantEntry::of::<Bare>(Variant::Raw)],
+};
+
+/// Our crate's ends.
+struct Ours {
+    rx: Receiver,
+    tx: Sender,
+}
+
+/// The same descriptors, used by bare system calls.
+struct Bare {
+    rx: OwnedFd,
+    tx: OwnedFd,
+}
+
+impl Link for Ours {
+    type Offer = Self;
+
+    fn offer(setup: &Setup, command: &mut Command) -> Result<Self> {
+        let options = QueueOptions::new().message_size(setup.size);
+        let (rx, their_tx) = options.pair()?;
+        let (their_rx, tx) = options.pair()?;
+        their_tx.give(command, &format!("{}_tx", setup.key))?;
+        their_rx.give(command, &format!("{}_rx", setup.key))?;
+        Ok(Self { rx, tx })
+    }
+
+    fn connect(offer: Self) -> Result<Self> {
+        Ok(offer)
+    }
+
+    fn join(setup: &Setup) -> Result<Self> {
+        let rx = Receiver::adopt(&format!("{}_rx", setup.key))?;
+        let tx = Sender::adopt(&format!("{}_tx", setup.key))?;
+        Ok(Self { rx, tx })
+    }
+
+    #[inline]
+    fn send(&mut self, msg: &[u8], wait: WaitMode) -> Result<()> {
+        run(wait, |wait| self.tx.send_with(msg, wait))
+    }
+
+    #[inline]
+    fn recv(&mut self, buf: &mut [u8], wait: WaitMode) -> Result<usize> {
+        run(wait, |wait| self.rx.recv_with(buf, wait))
+    }
+}
+
+/// A deadline that has passed: the call does not sleep.
+static PAST: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+
+fn deadline(wait: WaitMode) -> *const libc::timespec {
+    if wait == WaitMode::Block { ptr::null() } else { &raw const PAST }
+}
+
+/// Makes a call until it does not fail for want of a message or room.
+#[inline]
+fn until_ready(mut call: impl FnMut() -> libc::c_long) -> Result<usize> {
+    loop {
+        if let Ok(count) = usize::try_from(call()) {
+            return Ok(count);
+        }
+        let error = io::Error::last_os_error();
+        if error.raw_os_error() != Some(libc::ETIMEDOUT) {
+            return Err(error.into());
+        }
+        std::hint::spin_loop();
+    }
+}
+
+impl Link for Bare {
+    type Offer = Self;
+
+    fn offer(setup: &Setup, command: &mut Command) -> Result<Self> {
+        let ends = Ours::offer(setup, command)?;
+        Ok(Self { rx: ends.rx.into(), tx: ends.tx.into() })
+    }
+
+    fn connect(offer: Self) -> Result<Self> {
+        Ok(offer)
+    }
+
+    fn join(setup: &Setup) -> Result<Self> {
+        let ends = Ours::join(setup)?;
+        Ok(Self { rx: ends.rx.into(), tx: ends.tx.into() })
+    }
+
+    #[inline]
+    fn send(&mut self, msg: &[u8], wait: WaitMode) -> Result<()> {
+        let (fd, deadline) = (self.tx.as_raw_fd(), deadline(wait));
+        until_ready(|| {
+            let (data, len, priority) = (msg.as_ptr(), msg.len(), 0_u32);
+            // SAFETY: the descriptor is open, the message is valid for reads of its length, and the
+            // deadline is null or a static.
+            unsafe { libc::syscall(libc::SYS_mq_timedsend, fd, data, len, priority, deadline) }
+        })?;
+        Ok(())
+    }
+
+    #[inline]
+    fn recv(&mut self, buf: &mut [u8], wait: WaitMode) -> Result<usize> {
+        let (fd, deadline) = (self.rx.as_raw_fd(), deadline(wait));
+        until_ready(|| {
+            let (data, len) = (buf.as_mut_ptr(), buf.len());
+            let mut priority = 0_u32;
+            let to = &raw mut priority;
+            // SAFETY: the descriptor is open, the buffer is valid for writes of its length, the
+            // priority is on this stack, and the deadline is null or a static.
+            unsafe { libc::syscall(libc::SYS_mq_timedreceive, fd, data, len, to, deadline) }
+        })
+    }
+}

@@ -1,0 +1,147 @@
+//! System V message queues, one for each direction.
+#![expect(unsafe_code, reason = "the raw variant exists to call the system without any help")]
+
+use std::ffi::c_long;
+use std::io;
+use std::process::Command;
+
+use anyhow::Result;
+use ipc_bench_schema::{Variant, WaitMode};
+use ipc_core::{Handoff, Mechanism, RecvMsg, SendMsg};
+use ipc_mq::sysv::{QueueOptions, Receiver, Sender};
+
+use crate::link::{Link, Setup, run};
+use crate::{Subject, VariantEntry};
+
+/// The longest message where nobody has raised `/proc/sys/kernel/msgmax`.
+const LONGEST: usize = 8192;
+
+/// The row of the matrix.
+pub(super) const SUBJECT: Subject = Subject {
+    id: "sysv-mq",
+    krate: "ipc-mq",
+    summary: "System V message queue: messages with types, 16 KiB of room",
+    caps: Sender::CAPS.max_message(LONGEST),
+    variants: &[VariantEntry::of::<Ours>(Variant::Ours), VariantEntry::of::<Bare>(Variant::Raw)],
+};
+
+/// Our crate's ends.
+struct Ours {
+    rx: Receiver,
+    tx: Sender,
+}
+
+impl Link for Ours {
+    type Offer = Self;
+
+    fn offer(setup: &Setup, command: &mut Command) -> Result<Self> {
+        let (rx, their_tx) = QueueOptions::new().pair()?;
+        let (their_rx, tx) = QueueOptions::new().pair()?;
+        their_tx.give(command, &format!("{}_tx", setup.key))?;
+        their_rx.give(command, &format!("{}_rx", setup.key))?;
+        Ok(Self { rx, tx })
+    }
+
+    fn connect(offer: Self) -> Result<Self> {
+        Ok(offer)
+    }
+
+    fn join(setup: &Setup) -> Result<Self> {
+        let rx = Receiver::adopt(&format!("{}_rx", setup.key))?;
+        let tx = Sender::adopt(&format!("{}_tx", setup.key))?;
+        Ok(Self { rx, tx })
+    }
+
+    #[inline]
+    fn send(&mut self, msg: &[u8], wait: WaitMode) -> Result<()> {
+        run(wait, |wait| self.tx.send_with(msg, wait))
+    }
+
+    #[inline]
+    fn recv(&mut self, buf: &mut [u8], wait: WaitMode) -> Result<usize> {
+        run(wait, |wait| self.rx.recv_with(buf, wait))
+    }
+}
+
+/// The same queues, used by bare system calls.
+struct Bare {
+    rx: i32,
+    tx: i32,
+    /// A message as the calls want it: a word for the type, then the bytes.
+    msg: Vec<c_long>,
+    /// The initiator's ends keep the queues from being removed.
+    _ends: Ours,
+}
+
+impl Bare {
+    fn new(setup: &Setup, ends: Ours) -> Self {
+        let words = 1 + setup.size.div_ceil(size_of::<c_long>());
+        let (rx, tx) = (ends.rx.id(), ends.tx.id());
+        Self { rx, tx, msg: vec![1; words], _ends: ends }
+    }
+
+    /// The bytes behind the type.
+    fn text(&mut self) -> *mut u8 {
+        self.msg[1..].as_mut_ptr().cast()
+    }
+}
+
+fn flags(wait: WaitMode) -> i32 {
+    if wait == WaitMode::Block { 0 } else { libc::IPC_NOWAIT }
+}
+
+/// Makes a call until it does not fail for want of a message or room.
+#[inline]
+fn until_ready(mut call: impl FnMut() -> c_long) -> Result<usize> {
+    loop {
+        if let Ok(count) = usize::try_from(call()) {
+            return Ok(count);
+        }
+        let error = io::Error::last_os_error();
+        if !matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOMSG)) {
+            return Err(error.into());
+        }
+        std::hint::spin_loop();
+    }
+}
+
+impl Link for Bare {
+    type Offer = Self;
+
+    fn offer(setup: &Setup, command: &mut Command) -> Result<Self> {
+        Ok(Self::new(setup, Ours::offer(setup, command)?))
+    }
+
+    fn connect(offer: Self) -> Result<Self> {
+        Ok(offer)
+    }
+
+    fn join(setup: &Setup) -> Result<Self> {
+        Ok(Self::new(setup, Ours::join(setup)?))
+    }
+
+    #[inline]
+    fn send(&mut self, msg: &[u8], wait: WaitMode) -> Result<()> {
+        let (id, len, flags) = (self.tx, msg.len(), flags(wait));
+        self.msg[0] = 1;
+        // SAFETY: the message has the cell's size, for which there is room behind the type.
+        unsafe { self.text().copy_from_nonoverlapping(msg.as_ptr(), len) };
+        let data = self.msg.as_ptr();
+        // SAFETY: the data are a type and `len` bytes.
+        until_ready(|| unsafe { libc::syscall(libc::SYS_msgsnd, id, data, len, flags) })?;
+        Ok(())
+    }
+
+    #[inline]
+    fn recv(&mut self, buf: &mut [u8], wait: WaitMode) -> Result<usize> {
+        let (id, room, flags) = (self.rx, buf.len(), flags(wait));
+        assert!(room <= (self.msg.len() - 1) * size_of::<c_long>(), "a buffer of another size");
+        let data = self.msg.as_mut_ptr();
+        // SAFETY: the data have room for a type and as many bytes as the buffer.
+        let call = || unsafe { libc::syscall(libc::SYS_msgrcv, id, data, room, 0_i64, flags) };
+        let len = until_ready(call)?;
+        // SAFETY: the call has written `len` bytes behind the type, no more than the buffer has.
+        unsafe { buf.as_mut_ptr().copy_from_nonoverlapping(self.text(), len) };
+        Ok(len)
+    }
+}
