@@ -2,8 +2,8 @@
 //!
 //! | you want | take |
 //! |---|---|
-//! | priorities, a descriptor to poll, deadlines that cost nothing | [`posix`] |
-//! | types to receive by, messages that are short on average and many | [`sysv`] |
+//! | priorities, a descriptor to poll, exact deadlines, notification | [`posix`] |
+//! | types to receive by, or many short messages | [`sysv`] |
 //! | a mailbox by name, whichever of the two it is | [`Mailbox`] |
 //! | messages of one fixed length | [`Fixed`] around any end |
 //!
@@ -16,7 +16,7 @@
 //! | order | priority, then age | age, or type |
 //! | receive some of the messages | no | by type |
 //! | descriptor | yes: `poll`, `epoll`, [`ipc_core::Handoff`] | no |
-//! | wait until a deadline | by the kernel | by looking every millisecond |
+//! | wait until a deadline | `ppoll` | by looking every 2 ms |
 //! | tells that messages came | signal, descriptor | no |
 //! | room, by default | 10 messages of 8192 bytes | 16384 bytes in messages of 8192 at most |
 //! | removing it | takes the name, ends stay open | ends it for everybody |
@@ -52,9 +52,11 @@
 mod fixed;
 mod kind;
 mod mailbox;
+mod mailbox_end;
 pub mod posix;
 mod sys;
 pub mod sysv;
 
 pub use fixed::Fixed;
-pub use mailbox::{Backend, Mailbox, MailboxOptions, MailboxReceiver, MailboxSender};
+pub use mailbox::{Backend, Mailbox, MailboxOptions};
+pub use mailbox_end::{MailboxReceiver, MailboxSender};

@@ -1,13 +1,10 @@
 //! Mailboxes: indirect communication by name, over either kind of queue.
 
 use std::os::unix::ffi::OsStrExt;
-use std::process::Command;
 
-use ipc_core::{
-    Caps, Handoff, Mechanism, Name, Named, Persistence, RecvMsg, Rejected, Result, SendMsg, Shape,
-    Wait,
-};
+use ipc_core::{Caps, Mechanism, Name, Named, Persistence, Result, Shape};
 
+use crate::mailbox_end::{self, MailboxReceiver, MailboxSender};
 use crate::{posix, sysv};
 
 /// Which kind of queue a mailbox is.
@@ -258,10 +255,10 @@ impl Mailbox {
     /// See [`Mailbox`].
     pub fn sender(&self) -> Result<MailboxSender> {
         Ok(match &self.queue {
-            Queue::Posix(queue) => MailboxSender(Sender::Posix(queue.sender()?)),
+            Queue::Posix(queue) => MailboxSender(mailbox_end::Sender::Posix(queue.sender()?)),
             Queue::SystemV(queue) => {
                 let most = self.message_size.unwrap_or(usize::MAX);
-                MailboxSender(Sender::SystemV(queue.sender()?, most))
+                MailboxSender(mailbox_end::Sender::SystemV(queue.sender()?, most))
             }
         })
     }
@@ -277,8 +274,10 @@ impl Mailbox {
     /// See [`Mailbox`].
     pub fn receiver(&self) -> Result<MailboxReceiver> {
         Ok(match &self.queue {
-            Queue::Posix(queue) => MailboxReceiver(Receiver::Posix(queue.receiver()?)),
-            Queue::SystemV(queue) => MailboxReceiver(Receiver::SystemV(queue.receiver())),
+            Queue::Posix(queue) => MailboxReceiver(mailbox_end::Receiver::Posix(queue.receiver()?)),
+            Queue::SystemV(queue) => {
+                MailboxReceiver(mailbox_end::Receiver::SystemV(queue.receiver()))
+            }
         })
     }
 
@@ -336,149 +335,14 @@ impl Named for Mailbox {
     }
 }
 
-/// The sending end of a [`Mailbox`].
-///
-/// # Examples
-///
-/// See [`Mailbox`].
-#[derive(Debug)]
-pub struct MailboxSender(Sender);
-
-#[derive(Debug)]
-enum Sender {
-    Posix(posix::Sender),
-    /// With the longest message that this mailbox is to take.
-    SystemV(sysv::Sender, usize),
-}
-
-/// The receiving end of a [`Mailbox`].
-///
-/// # Examples
-///
-/// See [`Mailbox`].
-#[derive(Debug)]
-pub struct MailboxReceiver(Receiver);
-
-#[derive(Debug)]
-enum Receiver {
-    Posix(posix::Receiver),
-    SystemV(sysv::Receiver),
-}
-
-impl MailboxReceiver {
-    /// Receives one message, however long it is.
-    ///
-    /// # Errors
-    ///
-    /// As [`RecvMsg`] says, without [`ErrorKind::MessageTooLarge`](ipc_core::ErrorKind).
-    ///
-    /// # Examples
-    ///
-    /// See [`Mailbox`].
-    pub fn recv_message(&mut self, wait: Wait) -> Result<Vec<u8>> {
-        match &mut self.0 {
-            Receiver::Posix(receiver) => receiver.recv_message(wait).map(|message| message.body),
-            Receiver::SystemV(receiver) => receiver.recv_message(wait).map(|message| message.body),
-        }
-    }
-}
-
-impl SendMsg for MailboxSender {
-    fn max_len(&self) -> usize {
-        match &self.0 {
-            Sender::Posix(sender) => sender.max_len(),
-            Sender::SystemV(sender, most) => sender.max_len().min(*most),
-        }
-    }
-
-    fn send_with(&mut self, msg: &[u8], wait: Wait) -> Result<()> {
-        match &mut self.0 {
-            Sender::Posix(sender) => sender.send_with(msg, wait),
-            Sender::SystemV(_, most) if msg.len() > *most => {
-                let kind = ipc_core::ErrorKind::MessageTooLarge { len: msg.len(), max: *most };
-                Err(ipc_core::Error::new(kind, "send to mailbox"))
-            }
-            Sender::SystemV(sender, _) => sender.send_with(msg, wait),
-        }
-    }
-}
-
-impl RecvMsg for MailboxReceiver {
-    fn recv_with(&mut self, buf: &mut [u8], wait: Wait) -> Result<usize> {
-        match &mut self.0 {
-            Receiver::Posix(receiver) => receiver.recv_with(buf, wait),
-            Receiver::SystemV(receiver) => receiver.recv_with(buf, wait),
-        }
-    }
-}
-
-/// As the end below; the longest message of a System V mailbox does not go with it.
-impl Handoff for MailboxSender {
-    fn give(self, command: &mut Command, key: &str) -> Result<(), Rejected<Self>> {
-        let wrap = |sender| move |error| Rejected { value: Self(sender), error };
-        match self.0 {
-            Sender::Posix(sender) => {
-                sender.give(command, key).map_err(|it| wrap(Sender::Posix(it.value))(it.error))
-            }
-            Sender::SystemV(sender, most) => sender
-                .give(command, key)
-                .map_err(|it| wrap(Sender::SystemV(it.value, most))(it.error)),
-        }
-    }
-
-    fn adopt(key: &str) -> Result<Self> {
-        Ok(Self(match is_id(key)? {
-            true => Sender::SystemV(sysv::Sender::adopt(key)?, usize::MAX),
-            false => Sender::Posix(posix::Sender::adopt(key)?),
-        }))
-    }
-}
-
-impl Handoff for MailboxReceiver {
-    fn give(self, command: &mut Command, key: &str) -> Result<(), Rejected<Self>> {
-        let wrap = |receiver| move |error| Rejected { value: Self(receiver), error };
-        match self.0 {
-            Receiver::Posix(receiver) => {
-                receiver.give(command, key).map_err(|it| wrap(Receiver::Posix(it.value))(it.error))
-            }
-            Receiver::SystemV(receiver) => receiver
-                .give(command, key)
-                .map_err(|it| wrap(Receiver::SystemV(it.value))(it.error)),
-        }
-    }
-
-    fn adopt(key: &str) -> Result<Self> {
-        Ok(Self(match is_id(key)? {
-            true => Receiver::SystemV(sysv::Receiver::adopt(key)?),
-            false => Receiver::Posix(posix::Receiver::adopt(key)?),
-        }))
-    }
-}
-
-/// Whether a System V queue was given under `key`.
-fn is_id(key: &str) -> Result<bool> {
-    let value = std::env::var_os(ipc_core::handoff::Ticket::variable(key)?);
-    Ok(value.is_some_and(|value| value.as_bytes().starts_with(b"msqid:")))
-}
-
 /// What both kinds of queue can do.
-const CAPS: Caps = Caps::new(Shape::Message)
+pub(crate) const CAPS: Caps = Caps::new(Shape::Message)
     .named()
     .persistence(Persistence::Kernel)
     .boundaries()
     .empty_messages();
 
 impl Mechanism for Mailbox {
-    const NAME: &'static str = "mailbox";
-    const CAPS: Caps = CAPS;
-}
-
-impl Mechanism for MailboxSender {
-    const NAME: &'static str = "mailbox";
-    const CAPS: Caps = CAPS;
-}
-
-impl Mechanism for MailboxReceiver {
     const NAME: &'static str = "mailbox";
     const CAPS: Caps = CAPS;
 }

@@ -6,7 +6,7 @@ use ipc_core::{Error, Result, Wait};
 use rustix::io::Errno;
 
 /// The shortest and the longest time between two looks at a queue.
-const NAPS: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(1));
+const NAPS: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(2));
 
 /// The flag of a call for this wait: whether it may sleep.
 ///

@@ -39,7 +39,7 @@ pub(crate) fn cases(harness: Harness) -> Harness {
 
 /// How many processes a kill test kills.
 fn kills() -> u64 {
-    std::env::var("IPC_MQ_KILLS").map_or(20, |n| n.parse().expect("a number"))
+    std::env::var("IPC_MQ_KILLS").map_or(100, |n| n.parse().expect("a number"))
 }
 
 const PER_SENDER: u32 = 1000;
