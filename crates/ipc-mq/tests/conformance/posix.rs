@@ -26,7 +26,7 @@ pub(crate) fn cases(harness: Harness) -> Harness {
         .test("posix/a_kept_message_is_not_overtaken_nor_given_away", kept_message)
         .test("posix/nonblocking_of_a_peer_does_not_end_a_wait", shared_nonblocking)
         .test("posix/what_is_not_that_end_comes_back", wrong_descriptors)
-        .test("posix/a_kept_name_stays_and_a_forked_copy_removes_nothing", kept_name)
+        .test("posix/a_kept_name_stays", kept_name)
         .test("posix/a_handoff_is_adopted_once", handoff)
         .role("adopts_twice", adopts_twice)
         .test("posix/create_or_open_creates_once", create_or_open)

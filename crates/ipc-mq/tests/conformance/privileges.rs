@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use ipc_core::{Error, ErrorKind, Name, RecvMsg, SendMsg};
 use ipc_mq::posix::{self, Access};
 use ipc_mq::sysv::{self, Key};
-use ipc_testkit::{Harness, Peer, hear, say, skip, with_free_descriptors};
+use ipc_testkit::{Harness, Peer, dir, hear, say, skip, with_free_descriptors};
 use rustix::process::{Gid, Resource, Rlimit, Uid, geteuid, setrlimit};
 
 use crate::fixtures::{fresh_key, fresh_name};
@@ -198,10 +198,12 @@ fn suites_as_nobody() {
     assert!(!summary.contains(" 0 passed"), "{summary}");
 }
 
-const MOUNT: &str = "mkdir -p /dev/mqueue && mount -t mqueue none /dev/mqueue";
-
 fn listed() {
-    in_namespaces("lists", MOUNT);
+    // Not at `/dev/mqueue`: the directory would stay, and any place must be found.
+    let mount_point = dir().join("mqueue");
+    std::fs::create_dir(&mount_point).expect("make a directory");
+    in_namespaces("lists", &format!("mount -t mqueue none {}", mount_point.display()));
+    std::fs::remove_dir(mount_point).expect("remove");
 }
 
 fn lists() {
@@ -219,13 +221,13 @@ fn lists() {
     assert!(found[1].bytes.is_some_and(|bytes| bytes >= 5), "{found:?}");
     let registered = found[0].registered.expect("a process is registered");
     assert_eq!((registered.pid, registered.signal), (std::process::id(), 10));
-    assert_eq!(found, posix::queues_in("/dev/mqueue").expect("list"));
+    assert_eq!(found, posix::queues_in(dir().join("mqueue")).expect("list"));
     // A pair has no name that anybody could see.
     let pair = posix::QueueOptions::new().pair().expect("pair");
     assert_eq!(posix::queues().expect("list").len(), 2);
     drop(pair);
     // Ends made of the files that the mount shows.
-    let file = std::fs::File::options().read(true).write(true).open("/dev/mqueue/b");
+    let file = std::fs::File::options().read(true).write(true).open(dir().join("mqueue").join("b"));
     let fd = std::os::fd::OwnedFd::from(file.expect("open"));
     let mut rx = posix::Receiver::try_from(fd).expect("it is a queue");
     assert_eq!(rx.try_recv(&mut [0; 8192]), Ok(5));

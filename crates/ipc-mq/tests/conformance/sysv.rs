@@ -48,7 +48,7 @@ fn bad_input() {
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
 
-/// Compares with Perl's or Python's, which call the C library; `sysv_ipc.ftok` is one.
+/// Asks the C library, by way of Python's `ctypes`.
 fn ftok() {
     let path = dir();
     let script = "import ctypes,sys; print(ctypes.CDLL(None).ftok(sys.argv[1].encode(), 113))";
