@@ -3,12 +3,14 @@
 
 use std::ffi::c_long;
 use std::io;
+use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Result;
 use ipc_bench_schema::{Variant, WaitMode};
 use ipc_core::{Handoff, Mechanism, RecvMsg, SendMsg};
-use ipc_mq::sysv::{QueueOptions, Receiver, Sender};
+use ipc_mq::sysv::{Key, Queue, QueueOptions, Receiver, Sender};
 
 use crate::link::{Link, Setup, run};
 use crate::{Subject, VariantEntry};
@@ -29,17 +31,52 @@ pub(super) const SUBJECT: Subject = Subject {
 struct Ours {
     rx: Receiver,
     tx: Sender,
+    /// In the initiator: they are removed when it is done.
+    _queues: Option<[Queue; 2]>,
+}
+
+/// What the keys of the benchmark's queues begin with; a pid and a number follow.
+const PREFIX: u32 = 0x5c00_0000;
+
+/// The mode of the benchmark's queues. The bit to execute means nothing, and marks them.
+const MODE: u32 = 0o700;
+
+/// Creates a queue that a later run removes if this one is killed: nobody else would.
+fn create() -> Result<Queue> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed) % 8;
+    if number == 0 {
+        sweep()?;
+    }
+    let key = PREFIX | std::process::id() << 3 & 0x03ff_fff8 | number;
+    Ok(QueueOptions::new().mode(MODE).create(Key::new(key.cast_signed())?)?)
+}
+
+/// Removes the queues of runs that were killed.
+fn sweep() -> Result<()> {
+    for entry in ipc_mq::sysv::queues()? {
+        let key = entry.status.key.get().cast_unsigned();
+        let pid = (key & 0x03ff_ffff) >> 3;
+        let ours = key & 0xfc00_0000 == PREFIX && entry.status.mode == MODE;
+        if ours && !Path::new("/proc").join(pid.to_string()).exists() {
+            // Another user's is refused, and another sweeper's is gone already.
+            if let Ok(queue) = QueueOptions::new().open_id(entry.id) {
+                let _ = queue.unlink();
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Link for Ours {
     type Offer = Self;
 
     fn offer(setup: &Setup, command: &mut Command) -> Result<Self> {
-        let (rx, their_tx) = QueueOptions::new().pair()?;
-        let (their_rx, tx) = QueueOptions::new().pair()?;
-        their_tx.give(command, &format!("{}_tx", setup.key))?;
-        their_rx.give(command, &format!("{}_rx", setup.key))?;
-        Ok(Self { rx, tx })
+        let (back, there) = (create()?, create()?);
+        back.sender()?.give(command, &format!("{}_tx", setup.key))?;
+        there.receiver().give(command, &format!("{}_rx", setup.key))?;
+        let (rx, tx) = (back.receiver(), there.sender()?);
+        Ok(Self { rx, tx, _queues: Some([back, there]) })
     }
 
     fn connect(offer: Self) -> Result<Self> {
@@ -49,7 +86,7 @@ impl Link for Ours {
     fn join(setup: &Setup) -> Result<Self> {
         let rx = Receiver::adopt(&format!("{}_rx", setup.key))?;
         let tx = Sender::adopt(&format!("{}_tx", setup.key))?;
-        Ok(Self { rx, tx })
+        Ok(Self { rx, tx, _queues: None })
     }
 
     #[inline]
