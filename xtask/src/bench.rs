@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 
 use anyhow::Result;
 use ipc_bench_schema::FloorReport;
-use ipc_bench_schema::results::Config;
+use ipc_bench_schema::results::{Config, Status};
 
 use crate::cli::BenchOptions;
 use crate::cpus::Cpus;
@@ -86,6 +86,10 @@ pub(crate) fn run(options: &BenchOptions) -> Result<ExitCode> {
     report::terminal::print(&report::terminal::render(&results));
     for file in [report::HTML, report::MARKDOWN, report::CSV, crate::store::RESULTS] {
         report::terminal::print(&format!("{dir}/{file}"));
+    }
+    if !results.cells.iter().any(|cell| cell.status == Status::Ok) {
+        eprintln!("error: nothing could be measured: {dir}/report.md says why for each cell");
+        return Ok(ExitCode::FAILURE);
     }
     let bad = campaign.tallies.iter().filter(|tally| tally.is_bad()).count();
     if bad > 0 {

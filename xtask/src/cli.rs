@@ -107,8 +107,14 @@ fn parse_size(word: &str) -> Result<usize, String> {
     if size == 0 {
         return Err("a message of 0 bytes carries nothing to verify: give 1 or more".to_owned());
     }
+    if size > MOST {
+        return Err("a message of more than 1 GiB is not measured: give 1048576KiB or less".into());
+    }
     Ok(size)
 }
+
+/// The longest message: both processes hold it in memory.
+const MOST: usize = 1 << 30;
 
 #[cfg(test)]
 mod tests {

@@ -81,6 +81,9 @@ pub struct Config {
     pub seconds: f64,
     /// How many rounds were planned.
     pub rounds: usize,
+    /// How many entries `cells` has when nothing is missing.
+    #[serde(default)]
+    pub planned_cells: usize,
     /// Milliseconds for each variant in each round.
     pub budget_ms: u64,
     /// The seed of the shuffle.

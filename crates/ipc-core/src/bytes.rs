@@ -1,6 +1,7 @@
 //! Byte streams.
 
 use std::io::IoSlice;
+use std::time::Duration;
 
 use crate::{Error, ErrorKind, Result, Wait};
 
@@ -49,6 +50,24 @@ pub trait WriteBytes {
         self.write_vectored_with(&[IoSlice::new(buf)], wait)
     }
 
+    /// Writes what there is room for now.
+    ///
+    /// # Errors
+    ///
+    /// See [`WriteBytes`].
+    fn try_write(&mut self, buf: &[u8]) -> Result<usize> {
+        self.write_with(buf, Wait::Never)
+    }
+
+    /// Writes once and blocks for `timeout` at most.
+    ///
+    /// # Errors
+    ///
+    /// See [`WriteBytes`].
+    fn write_timeout(&mut self, buf: &[u8], timeout: Duration) -> Result<usize> {
+        self.write_with(buf, Wait::timeout(timeout))
+    }
+
     /// Writes every byte of `buf`, in as many pieces as it takes.
     ///
     /// # Errors
@@ -93,6 +112,24 @@ pub trait ReadBytes {
     ///
     /// See [`ReadBytes`].
     fn read_with(&mut self, buf: &mut [u8], wait: Wait) -> Result<usize>;
+
+    /// Reads what is there now.
+    ///
+    /// # Errors
+    ///
+    /// See [`ReadBytes`].
+    fn try_read(&mut self, buf: &mut [u8]) -> Result<usize> {
+        self.read_with(buf, Wait::Never)
+    }
+
+    /// Reads once and blocks for `timeout` at most.
+    ///
+    /// # Errors
+    ///
+    /// See [`ReadBytes`].
+    fn read_timeout(&mut self, buf: &mut [u8], timeout: Duration) -> Result<usize> {
+        self.read_with(buf, Wait::timeout(timeout))
+    }
 
     /// Fills `buf`.
     ///

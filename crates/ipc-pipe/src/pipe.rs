@@ -134,13 +134,9 @@ impl Pair for PipeReader {
     }
 }
 
-/// What pipes of bytes can do, named or not.
-const CAPS: Caps = Caps::new(Shape::ByteStream)
-    .anonymous()
-    .named()
-    .pollable()
-    .reports_peer_death()
-    .atomic_write(PIPE_BUF);
+/// What anonymous pipes of bytes can do; those with a name have [`Fifo`](crate::Fifo)'s.
+const CAPS: Caps =
+    Caps::new(Shape::ByteStream).anonymous().pollable().reports_peer_death().atomic_write(PIPE_BUF);
 
 /// The reading end of a pipe or FIFO of bytes.
 ///

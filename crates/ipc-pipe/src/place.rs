@@ -77,8 +77,13 @@ impl Place {
     /// Makes a FIFO with exactly this mode and holds on to it.
     pub(crate) fn make_fifo(&self, mode: u32) -> Result<OwnedFd> {
         let private = Mode::RUSR | Mode::WUSR;
-        rustix::fs::mknodat(&self.dir, &self.name, FileType::Fifo, private, 0)
-            .map_err(os("mkfifo"))?;
+        rustix::fs::mknodat(&self.dir, &self.name, FileType::Fifo, private, 0).map_err(
+            |errno| match errno {
+                Errno::EXIST => os("mkfifo")(errno)
+                    .with_note("FifoOptions::reclaim takes over what a dead owner left behind"),
+                errno => os("mkfifo")(errno),
+            },
+        )?;
         let node = self.pin(None).inspect_err(|error| {
             // Out of descriptors: it is ours. Any other error says that it was replaced.
             if matches!(error.kind(), ErrorKind::ResourceLimit { .. }) {

@@ -77,6 +77,7 @@ impl Campaign<'_> {
             config: Config {
                 seconds: self.start.elapsed().as_secs_f64(),
                 budget_ms: self.pace.budget_ms,
+                planned_cells: cells.len(),
                 ..self.config.clone()
             },
             floors: self.floors.clone(),

@@ -14,6 +14,13 @@ pub(super) fn problems(results: &Results) -> Vec<String> {
     if results.cells.is_empty() {
         problems.push("there is no cell".to_owned());
     }
+    let (there, planned) = (results.cells.len(), results.config.planned_cells);
+    if there != planned {
+        problems.push(format!("{planned} cells were planned and {there} are there"));
+    }
+    if !results.cells.iter().any(|cell| cell.status == Status::Ok) {
+        problems.push("nothing was measured".to_owned());
+    }
     let mut seen = std::collections::BTreeSet::new();
     for cell in &results.cells {
         let name = format!("{} ({})", cell.key, cell.variant);
@@ -64,6 +71,12 @@ fn of_figures(cell: &Cell) -> Vec<String> {
         [cell.msgs_per_s, cell.bytes_per_s, cell.cpu_ns_per_msg, cell.ctx_switches_per_msg];
     if figures.into_iter().flatten().any(|it| !it.is_finite() || it < 0.0) {
         problems.push("has a figure that is no quantity".to_owned());
+    }
+    if cell.msgs_per_s.zip(cell.msgs_per_s_interval).is_some_and(|(rate, it)| rate != it.value) {
+        problems.push("msgs_per_s is not the value of its interval".to_owned());
+    }
+    if cell.rtt_ns.as_ref().and_then(|it| it.p50).is_some_and(|it| it <= 0.0) {
+        problems.push("a round trip took no time".to_owned());
     }
     let intervals = [
         ("rtt_p50_interval", cell.rtt_p50_interval),
@@ -123,6 +136,8 @@ mod tests {
             after(|it| it.rtt_p50_interval = Some(Interval { value: 1.0, lo: 2.0, hi: 3.0 })),
             after(|it| it.rtt_ns.as_mut().unwrap().p90 = Some(1.0)),
             after(|it| it.variant = Variant::Raw),
+            after(|it| it.msgs_per_s = Some(1.0)),
+            after(|it| it.rtt_ns.as_mut().unwrap().p50 = Some(-5.0)),
         ];
         for problems in found {
             assert!(!problems.is_empty());
@@ -130,7 +145,9 @@ mod tests {
         let mut partial = example::results();
         partial.config.complete = false;
         assert_eq!(problems(&partial).len(), 1);
+        partial.cells.pop();
+        assert_eq!(problems(&partial).len(), 2, "a cell is missing");
         partial.cells.clear();
-        assert_eq!(problems(&partial).len(), 2);
+        assert_eq!(problems(&partial).len(), 4);
     }
 }

@@ -28,7 +28,12 @@ pub(crate) fn results() -> Results {
             ..Host::default()
         },
         build: Build { profile: "release".to_owned(), ..Build::default() },
-        config: Config { rounds: 5, complete: true, ..Config::default() },
+        config: Config {
+            rounds: 5,
+            complete: true,
+            planned_cells: cells.len(),
+            ..Config::default()
+        },
         floors: Floors {
             null_syscall_ns: at(60.0),
             copy_bytes_per_s: at(1e10),
