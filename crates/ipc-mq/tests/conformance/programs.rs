@@ -1,7 +1,7 @@
 //! Programs that nobody here wrote: a C compiler's output, Python, util-linux, strace; and our
 //! examples.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use crate::fixtures::{fresh_key, fresh_name};
 pub(crate) fn cases(harness: Harness) -> Harness {
     harness
         .test("programs/a_c_program_feeds_and_drains_both", c_program)
+        .test("programs/we_feed_and_drain_queues_of_a_c_program", c_owner)
         .test("programs/python_posix_ipc_feeds_and_drains_ours", python_posix_ours)
         .test("programs/we_feed_and_drain_pythons_posix_queue", python_posix_theirs)
         .test("programs/python_sysv_ipc_feeds_and_drains_ours", python_sysv_ours)
@@ -86,6 +87,70 @@ int main(int argc, char **argv) {
     return 0;
 }
 "#;
+
+const C_OWNER: &str = r#"
+#include <mqueue.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ipc.h>
+#include <sys/msg.h>
+
+/* Creates both queues, puts a message into each, waits for an answer in each, and removes them. */
+int main(int argc, char **argv) {
+    char buf[64];
+    struct mq_attr attr = {.mq_maxmsg = 1, .mq_msgsize = sizeof buf};
+    mqd_t q = mq_open(argv[1], O_RDWR | O_CREAT | O_EXCL, 0600, &attr);
+    if (q < 0 || mq_send(q, "from C", 6, 7)) return perror("mq_open"), 1;
+    struct { long type; char text[64]; } msg = {.type = 11, .text = "from C"};
+    int id = msgget((key_t)strtol(argv[2], NULL, 10), IPC_CREAT | IPC_EXCL | 0600);
+    if (id < 0 || msgsnd(id, &msg, 6, 0)) return perror("msgget"), 2;
+    puts("ready");
+    fflush(stdout);
+    if (getchar() != '!') return 3;
+    if (mq_receive(q, buf, sizeof buf, NULL) != 6 || memcmp(buf, "answer", 6)) return 4;
+    if (msgrcv(id, &msg, sizeof msg.text, 12, 0) != 6 || memcmp(msg.text, "answer", 6)) return 5;
+    if (mq_unlink(argv[1]) || msgctl(id, IPC_RMID, NULL)) return perror("remove"), 6;
+    return 0;
+}
+"#;
+
+fn c_owner() {
+    need("cc", "gcc");
+    let (source, program) = (dir().join("owner.c"), dir().join("owner"));
+    std::fs::write(&source, C_OWNER).expect("write the source");
+    run(Command::new("cc").arg("-o").args([&program, &source]).arg("-lrt"));
+
+    let (name, key) = (fresh_name(), fresh_key());
+    let mut owner = Command::new(&program)
+        .arg(format!("/{name}"))
+        .arg(key.get().to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("run it");
+    let mut said = String::new();
+    let out = owner.stdout.as_mut().expect("it is a pipe");
+    BufReader::new(out).read_line(&mut said).expect("read");
+    assert_eq!(said, "ready\n");
+
+    let queue = posix::QueueOptions::new().open(&name).expect("open");
+    let first = queue.receiver().expect("receiver").recv_message(Wait::Never).expect("receive");
+    assert_eq!((&first.body[..], first.priority), (&b"from C"[..], Priority::from(7)));
+    queue.sender().expect("sender").send_with(b"answer", Wait::Never).expect("send");
+    let typed = sysv::QueueOptions::new().open(key).expect("open");
+    let first = typed.receiver().recv_message(Wait::Never).expect("receive");
+    assert_eq!((&first.body[..], first.kind.get()), (&b"from C"[..], 11));
+    let kind = MessageType::new(12).expect("a type");
+    typed.sender().expect("sender").send_typed(b"answer", kind, Wait::Never).expect("send");
+
+    drop(owner.stdin.take().map(|mut stdin| stdin.write_all(b"!").expect("write")));
+    let status = owner.wait().expect("wait");
+    assert!(status.success(), "the C program says {status}");
+    assert!(typed.status().is_err(), "it was removed");
+    std::fs::remove_file(source).expect("remove");
+    std::fs::remove_file(program).expect("remove");
+}
 
 fn c_program() {
     need("cc", "gcc");
