@@ -144,7 +144,8 @@ fn c_owner() {
     let kind = MessageType::new(12).expect("a type");
     typed.sender().expect("sender").send_typed(b"answer", kind, Wait::Never).expect("send");
 
-    drop(owner.stdin.take().map(|mut stdin| stdin.write_all(b"!").expect("write")));
+    let stdin = owner.stdin.as_mut().expect("it is a pipe");
+    stdin.write_all(b"!").expect("write");
     let status = owner.wait().expect("wait");
     assert!(status.success(), "the C program says {status}");
     assert!(typed.status().is_err(), "it was removed");
