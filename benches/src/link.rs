@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::Result;
 use ipc_bench_schema::WaitMode;
-use ipc_core::{Error, ErrorKind, Wait};
+use ipc_core::{ErrorKind, Handoff, Wait};
 
 /// Where a link finds what it needs to come into being.
 #[derive(Debug, Clone)]
@@ -81,7 +81,21 @@ pub fn run<T>(wait: WaitMode, mut op: impl FnMut(Wait) -> ipc_core::Result<T>) -
     }
 }
 
-/// The error for a message of another length than the cell's.
-pub(crate) fn ended(op: &'static str) -> Error {
-    Error::new(ErrorKind::Disconnected, op)
+/// Gives the responder its two ends, where the mechanism hands each over by itself.
+pub(crate) fn give_ends(
+    setup: &Setup,
+    command: &mut Command,
+    rx: impl Handoff,
+    tx: impl Handoff,
+) -> Result<()> {
+    tx.give(command, &format!("{}_tx", setup.key)).map_err(|rejected| rejected.error)?;
+    rx.give(command, &format!("{}_rx", setup.key)).map_err(|rejected| rejected.error)?;
+    Ok(())
+}
+
+/// Takes, in the responder, what [`give_ends`] gave.
+pub(crate) fn adopt_ends<R: Handoff, T: Handoff>(setup: &Setup) -> Result<(R, T)> {
+    let rx = R::adopt(&format!("{}_rx", setup.key))?;
+    let tx = T::adopt(&format!("{}_tx", setup.key))?;
+    Ok((rx, tx))
 }

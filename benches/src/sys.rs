@@ -44,7 +44,7 @@ impl Raw {
         if wait == WaitMode::Block {
             return count(self.read_blocking(buf));
         }
-        until_ready(|| self.read_now(buf))
+        until_ready(|errno| errno == libc::EAGAIN, || self.read_now(buf))
     }
 
     /// Writes once, as [`read`](Self::read) reads.
@@ -53,7 +53,7 @@ impl Raw {
         if wait == WaitMode::Block {
             return count(self.write_blocking(buf));
         }
-        until_ready(|| self.write_now(buf))
+        until_ready(|errno| errno == libc::EAGAIN, || self.write_now(buf))
     }
 
     /// `read`
@@ -140,12 +140,15 @@ fn count(returned: isize) -> io::Result<usize> {
     usize::try_from(returned).map_err(|_| io::Error::last_os_error())
 }
 
-/// Makes a non-blocking call until it does not fail for want of data or room.
+/// Makes a call until it does not fail with an errno that says "not yet": for want of data or room.
 #[inline]
-fn until_ready(mut call: impl FnMut() -> isize) -> io::Result<usize> {
+pub(crate) fn until_ready(
+    not_yet: impl Fn(i32) -> bool,
+    mut call: impl FnMut() -> isize,
+) -> io::Result<usize> {
     loop {
         match count(call()) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::hint::spin_loop(),
+            Err(error) if error.raw_os_error().is_some_and(&not_yet) => std::hint::spin_loop(),
             result => return result,
         }
     }

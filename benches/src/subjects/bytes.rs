@@ -5,10 +5,10 @@ use std::process::Command;
 
 use anyhow::Result;
 use ipc_bench_schema::WaitMode;
-use ipc_core::{ReadBytes, WriteBytes};
+use ipc_core::{Error, ErrorKind, ReadBytes, WriteBytes};
 use ipc_pipe::DuplexPipe;
 
-use crate::link::{Link, Setup, ended, run};
+use crate::link::{Link, Setup, run};
 use crate::sys::Raw;
 
 /// How the two processes come to hold the two ends of a connection made of pipes.
@@ -93,7 +93,7 @@ impl Ends for Ours {
         let mut len = 0;
         while len < buf.len() {
             match run(wait, |wait| self.0.read_with(&mut buf[len..], wait))? {
-                0 => return Err(ended("read").into()),
+                0 => return Err(ended()),
                 n => len += n,
             }
         }
@@ -122,10 +122,16 @@ impl Ends for Bare {
         let mut len = 0;
         while len < buf.len() {
             match self.rx.read(&mut buf[len..], wait)? {
-                0 => return Err(ended("read").into()),
+                0 => return Err(ended()),
                 n => len += n,
             }
         }
         Ok(len)
     }
+}
+
+/// The error for a stream that ends before the message does.
+#[cold]
+fn ended() -> anyhow::Error {
+    Error::new(ErrorKind::Disconnected, "read").into()
 }

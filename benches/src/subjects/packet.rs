@@ -5,10 +5,10 @@ use std::process::Command;
 
 use anyhow::Result;
 use ipc_bench_schema::{Variant, WaitMode};
-use ipc_core::{Handoff, Mechanism, RecvMsg, SendMsg};
+use ipc_core::{Mechanism, RecvMsg, SendMsg};
 use ipc_pipe::{PacketReader, PacketWriter, PipeOptions};
 
-use crate::link::{Link, Setup, run};
+use crate::link::{Link, Setup, adopt_ends, give_ends, run};
 use crate::sys::Raw;
 use crate::{Subject, VariantEntry};
 
@@ -39,8 +39,7 @@ impl Link for Ours {
     fn offer(setup: &Setup, command: &mut Command) -> Result<Self> {
         let (rx, their_tx) = PipeOptions::new().open_packet()?;
         let (their_rx, tx) = PipeOptions::new().open_packet()?;
-        their_tx.give(command, &format!("{}_tx", setup.key))?;
-        their_rx.give(command, &format!("{}_rx", setup.key))?;
+        give_ends(setup, command, their_rx, their_tx)?;
         Ok(Self { rx, tx })
     }
 
@@ -49,8 +48,7 @@ impl Link for Ours {
     }
 
     fn join(setup: &Setup) -> Result<Self> {
-        let rx = PacketReader::adopt(&format!("{}_rx", setup.key))?;
-        let tx = PacketWriter::adopt(&format!("{}_tx", setup.key))?;
+        let (rx, tx) = adopt_ends(setup)?;
         Ok(Self { rx, tx })
     }
 

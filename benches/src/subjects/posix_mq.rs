@@ -1,17 +1,17 @@
 //! POSIX message queues, one for each direction, with room for messages of the cell's size.
 #![expect(unsafe_code, reason = "the raw variant exists to call the system without any help")]
 
-use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::Command;
 use std::ptr;
 
 use anyhow::Result;
 use ipc_bench_schema::{Variant, WaitMode};
-use ipc_core::{Handoff, Mechanism, RecvMsg, SendMsg};
+use ipc_core::{Mechanism, RecvMsg, SendMsg};
 use ipc_mq::posix::{QueueOptions, Receiver, Sender};
 
-use crate::link::{Link, Setup, run};
+use crate::link::{Link, Setup, adopt_ends, give_ends, run};
+use crate::sys::until_ready;
 use crate::{Subject, VariantEntry};
 
 /// The longest message where nobody has raised `/proc/sys/fs/mqueue/msgsize_max`.
@@ -45,8 +45,7 @@ impl Link for Ours {
         let options = QueueOptions::new().message_size(setup.size);
         let (rx, their_tx) = options.pair()?;
         let (their_rx, tx) = options.pair()?;
-        their_tx.give(command, &format!("{}_tx", setup.key))?;
-        their_rx.give(command, &format!("{}_rx", setup.key))?;
+        give_ends(setup, command, their_rx, their_tx)?;
         Ok(Self { rx, tx })
     }
 
@@ -55,8 +54,7 @@ impl Link for Ours {
     }
 
     fn join(setup: &Setup) -> Result<Self> {
-        let rx = Receiver::adopt(&format!("{}_rx", setup.key))?;
-        let tx = Sender::adopt(&format!("{}_tx", setup.key))?;
+        let (rx, tx) = adopt_ends(setup)?;
         Ok(Self { rx, tx })
     }
 
@@ -85,19 +83,9 @@ fn deadline(wait: WaitMode) -> *const libc::timespec {
     if wait == WaitMode::Block { ptr::null() } else { &raw const PAST }
 }
 
-/// Makes a call until it does not fail for want of a message or room.
-#[inline]
-fn until_ready(mut call: impl FnMut() -> libc::c_long) -> Result<usize> {
-    loop {
-        if let Ok(count) = usize::try_from(call()) {
-            return Ok(count);
-        }
-        let error = io::Error::last_os_error();
-        if error.raw_os_error() != Some(libc::ETIMEDOUT) {
-            return Err(error.into());
-        }
-        std::hint::spin_loop();
-    }
+/// What a call without sleep fails with when there is no message or no room.
+fn not_yet(errno: i32) -> bool {
+    errno == libc::ETIMEDOUT
 }
 
 impl Link for Bare {
@@ -120,11 +108,13 @@ impl Link for Bare {
     #[inline]
     fn send(&mut self, msg: &[u8], wait: WaitMode) -> Result<()> {
         let (fd, deadline) = (self.tx.as_raw_fd(), deadline(wait));
-        until_ready(|| {
+        until_ready(not_yet, || {
             let (data, len, priority) = (msg.as_ptr(), msg.len(), 0_u32);
             // SAFETY: the descriptor is open, the message is valid for reads of its length, and the
             // deadline is null or a static.
-            unsafe { libc::syscall(libc::SYS_mq_timedsend, fd, data, len, priority, deadline) }
+            unsafe {
+                libc::syscall(libc::SYS_mq_timedsend, fd, data, len, priority, deadline) as isize
+            }
         })?;
         Ok(())
     }
@@ -132,13 +122,16 @@ impl Link for Bare {
     #[inline]
     fn recv(&mut self, buf: &mut [u8], wait: WaitMode) -> Result<usize> {
         let (fd, deadline) = (self.rx.as_raw_fd(), deadline(wait));
-        until_ready(|| {
+        until_ready(not_yet, || {
             let (data, len) = (buf.as_mut_ptr(), buf.len());
             let mut priority = 0_u32;
             let to = &raw mut priority;
             // SAFETY: the descriptor is open, the buffer is valid for writes of its length, the
             // priority is on this stack, and the deadline is null or a static.
-            unsafe { libc::syscall(libc::SYS_mq_timedreceive, fd, data, len, to, deadline) }
+            unsafe {
+                libc::syscall(libc::SYS_mq_timedreceive, fd, data, len, to, deadline) as isize
+            }
         })
+        .map_err(Into::into)
     }
 }

@@ -2,17 +2,17 @@
 #![expect(unsafe_code, reason = "the raw variant exists to call the system without any help")]
 
 use std::ffi::c_long;
-use std::io;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Result;
 use ipc_bench_schema::{Variant, WaitMode};
-use ipc_core::{Handoff, Mechanism, RecvMsg, SendMsg};
+use ipc_core::{Mechanism, RecvMsg, SendMsg};
 use ipc_mq::sysv::{Key, Queue, QueueOptions, Receiver, Sender};
 
-use crate::link::{Link, Setup, run};
+use crate::link::{Link, Setup, adopt_ends, give_ends, run};
+use crate::sys::until_ready;
 use crate::{Subject, VariantEntry};
 
 /// The longest message where nobody has raised `/proc/sys/kernel/msgmax`.
@@ -73,8 +73,7 @@ impl Link for Ours {
 
     fn offer(setup: &Setup, command: &mut Command) -> Result<Self> {
         let (back, there) = (create()?, create()?);
-        back.sender()?.give(command, &format!("{}_tx", setup.key))?;
-        there.receiver().give(command, &format!("{}_rx", setup.key))?;
+        give_ends(setup, command, there.receiver(), back.sender()?)?;
         let (rx, tx) = (back.receiver(), there.sender()?);
         Ok(Self { rx, tx, _queues: Some([back, there]) })
     }
@@ -84,8 +83,7 @@ impl Link for Ours {
     }
 
     fn join(setup: &Setup) -> Result<Self> {
-        let rx = Receiver::adopt(&format!("{}_rx", setup.key))?;
-        let tx = Sender::adopt(&format!("{}_tx", setup.key))?;
+        let (rx, tx) = adopt_ends(setup)?;
         Ok(Self { rx, tx, _queues: None })
     }
 
@@ -134,19 +132,9 @@ fn flags(wait: WaitMode) -> i32 {
     if wait == WaitMode::Block { 0 } else { libc::IPC_NOWAIT }
 }
 
-/// Makes a call until it does not fail for want of a message or room.
-#[inline]
-fn until_ready(mut call: impl FnMut() -> c_long) -> Result<usize> {
-    loop {
-        if let Ok(count) = usize::try_from(call()) {
-            return Ok(count);
-        }
-        let error = io::Error::last_os_error();
-        if !matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOMSG)) {
-            return Err(error.into());
-        }
-        std::hint::spin_loop();
-    }
+/// What a call without sleep fails with when there is no message or no room.
+fn not_yet(errno: i32) -> bool {
+    matches!(errno, libc::EAGAIN | libc::ENOMSG)
 }
 
 impl Link for Bare {
@@ -172,7 +160,8 @@ impl Link for Bare {
         unsafe { self.text().copy_from_nonoverlapping(msg.as_ptr(), len) };
         let data = self.msg.as_ptr();
         // SAFETY: the data are a type and `len` bytes.
-        until_ready(|| unsafe { libc::syscall(libc::SYS_msgsnd, id, data, len, flags) })?;
+        let call = || unsafe { libc::syscall(libc::SYS_msgsnd, id, data, len, flags) as isize };
+        until_ready(not_yet, call)?;
         Ok(())
     }
 
@@ -182,8 +171,9 @@ impl Link for Bare {
         assert!(room <= (self.msg.len() - 1) * size_of::<c_long>(), "a buffer of another size");
         let data = self.msg.as_mut_ptr();
         // SAFETY: the data have room for a type and as many bytes as the buffer.
-        let call = || unsafe { libc::syscall(libc::SYS_msgrcv, id, data, room, 0_i64, flags) };
-        let len = until_ready(call)?;
+        let call =
+            || unsafe { libc::syscall(libc::SYS_msgrcv, id, data, room, 0_i64, flags) as isize };
+        let len = until_ready(not_yet, call)?;
         // SAFETY: the call has written `len` bytes behind the type, no more than the buffer has.
         unsafe { buf.as_mut_ptr().copy_from_nonoverlapping(self.text(), len) };
         Ok(len)

@@ -8,7 +8,6 @@ use ipc_core::{
     Caps, Error, ErrorKind, Mechanism, NameProblem, Named, Persistence, Result, Shape, Wait,
 };
 use rustix::fs::OFlags;
-use rustix::io::Errno;
 
 use crate::kind::os;
 use crate::place::{Place, same};
@@ -329,15 +328,4 @@ impl Mechanism for Fifo {
         .pollable()
         .reports_peer_death()
         .atomic_write(PIPE_BUF);
-}
-
-/// Translates what `open` says of a FIFO that has no peer.
-pub(crate) fn no_peer(wait: Wait) -> Error {
-    let error = Error::new(wait.exhausted(), "open FIFO");
-    error.with_note("no process has the other end open")
-}
-
-/// The errno of an open that failed.
-pub(crate) fn open_error(errno: Errno) -> Error {
-    os("open FIFO")(errno)
 }

@@ -3,15 +3,17 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use ipc_core::{ErrorKind, Result, Wait};
+use ipc_core::{Error, ErrorKind, Result, Wait};
 use rustix::event::PollFlags;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, SpliceFlags};
 
 use crate::end::{reopen, wait_ready};
-use crate::fifo::{no_peer, open_error};
 use crate::kind::os;
+
+/// The operation in this file's errors.
+const OP: &str = "open FIFO";
 
 /// The shortest and the longest time between two looks for a peer that makes no sound.
 const NAPS: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(2));
@@ -21,7 +23,7 @@ pub(crate) fn reader(node: BorrowedFd<'_>, wait: Wait) -> Result<OwnedFd> {
     if wait == Wait::Forever {
         return open_blocking(node, OFlags::RDONLY);
     }
-    let fd = reopen(node, OFlags::RDONLY | OFlags::NONBLOCK).map_err(open_error)?;
+    let fd = reopen(node, OFlags::RDONLY | OFlags::NONBLOCK).map_err(os(OP))?;
     let scratch = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(os("pipe2"))?;
     let mut nap = NAPS.0;
     // `poll` sees a writer that writes or leaves, `tee` also one that does nothing.
@@ -31,7 +33,7 @@ pub(crate) fn reader(node: BorrowedFd<'_>, wait: Wait) -> Result<OwnedFd> {
             return Err(no_peer(wait));
         }
         let nap_over = Wait::timeout(nap.min(left));
-        match wait_ready("open FIFO", fd.as_fd(), PollFlags::IN, nap_over) {
+        match wait_ready(OP, fd.as_fd(), PollFlags::IN, nap_over) {
             Ok(()) => break,
             Err(error) if error.kind() == ErrorKind::TimedOut => {}
             Err(error) => return Err(error),
@@ -51,7 +53,7 @@ pub(crate) fn writer(node: BorrowedFd<'_>, wait: Wait) -> Result<OwnedFd> {
         match reopen(node, OFlags::WRONLY | OFlags::NONBLOCK) {
             Ok(fd) => return make_blocking(fd),
             Err(Errno::NXIO) => {}
-            Err(errno) => return Err(open_error(errno)),
+            Err(errno) => return Err(os(OP)(errno)),
         }
         let left = wait.remaining().unwrap_or(Duration::MAX);
         if left.is_zero() {
@@ -68,7 +70,7 @@ fn open_blocking(node: BorrowedFd<'_>, access: OFlags) -> Result<OwnedFd> {
     loop {
         match reopen(node, access) {
             Err(Errno::INTR) => {}
-            result => return result.map_err(open_error),
+            result => return result.map_err(os(OP)),
         }
     }
 }
@@ -89,4 +91,9 @@ fn make_blocking(fd: OwnedFd) -> Result<OwnedFd> {
     let flags = rustix::fs::fcntl_getfl(&fd).map_err(os("fcntl F_GETFL"))?;
     rustix::fs::fcntl_setfl(&fd, flags - OFlags::NONBLOCK).map_err(os("fcntl F_SETFL"))?;
     Ok(fd)
+}
+
+/// The error for a FIFO that nobody has open on the other side.
+fn no_peer(wait: Wait) -> Error {
+    Error::new(wait.exhausted(), OP).with_note("no process has the other end open")
 }
