@@ -87,7 +87,7 @@ const TABLE: &[(i32, &str, ErrorKind)] = &[
     (108, "ESHUTDOWN",       ErrorKind::Disconnected),
     (109, "ETOOMANYREFS",    ErrorKind::Other),
     (110, "ETIMEDOUT",       ErrorKind::TimedOut),
-    (111, "ECONNREFUSED",    ErrorKind::Disconnected),
+    (111, "ECONNREFUSED",    ErrorKind::ConnectionRefused),
     (113, "EHOSTUNREACH",    ErrorKind::Disconnected),
     (114, "EALREADY",        ErrorKind::Other),
     (115, "EINPROGRESS",     ErrorKind::WouldBlock),

@@ -51,6 +51,8 @@ pub enum ErrorKind {
         /// The most that fits, in bytes.
         max: usize,
     },
+    /// The address exists, and nobody listens there.
+    ConnectionRefused,
     /// Nothing has this name.
     NotFound,
     /// Something has this name already.
@@ -97,6 +99,7 @@ impl ErrorKind {
             Self::WouldBlock => io::ErrorKind::WouldBlock,
             Self::TimedOut => io::ErrorKind::TimedOut,
             Self::Disconnected => io::ErrorKind::BrokenPipe,
+            Self::ConnectionRefused => io::ErrorKind::ConnectionRefused,
             Self::NotFound => io::ErrorKind::NotFound,
             Self::AlreadyExists => io::ErrorKind::AlreadyExists,
             Self::PermissionDenied | Self::ForeignOwner { .. } => io::ErrorKind::PermissionDenied,
@@ -121,6 +124,7 @@ impl fmt::Display for ErrorKind {
             Self::MessageTooLarge { len, max } => {
                 write!(f, "the message has {len} bytes and {max} fit")
             }
+            Self::ConnectionRefused => f.write_str("nobody listens there"),
             Self::NotFound => f.write_str("there is nothing of that name"),
             Self::AlreadyExists => f.write_str("something of that name exists already"),
             Self::PermissionDenied => f.write_str("permission denied"),
