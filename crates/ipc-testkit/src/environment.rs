@@ -14,6 +14,8 @@ pub(crate) const CASE: &str = "IPC_TESTKIT_CASE";
 pub(crate) const ROLE: &str = "IPC_TESTKIT_ROLE";
 /// The process that this one must not outlive.
 pub(crate) const PARENT: &str = "IPC_TESTKIT_PARENT";
+/// Whether a role is to say that it has come to its end.
+pub(crate) const FINISH: &str = "IPC_TESTKIT_FINISH";
 /// The directory of the case.
 pub(crate) const DIR: &str = "IPC_TESTKIT_DIR";
 

@@ -11,7 +11,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
 use crate::runner::{self, Outcome};
-use crate::{environment, resources, verdict};
+use crate::{environment, privileges, resources, say, sys, verdict};
 
 /// How long a case that is expected to hang may do so.
 const HANG: Duration = Duration::from_secs(2);
@@ -171,6 +171,8 @@ impl Harness {
             return enter("role", &role, self.roles.get(&role));
         }
         if let Ok(case) = env::var(environment::CASE) {
+            // A role has what its case gave it.
+            sys::reset_signals();
             return enter("case", &case, self.cases.get(&case));
         }
         self.run_all()
@@ -244,7 +246,12 @@ fn enter(what: &str, name: &str, body: Option<&Body>) -> ExitCode {
     };
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
     let code = match result {
-        Ok(Ok(())) => 0,
+        Ok(Ok(())) => {
+            if env::var_os(environment::FINISH).is_some() {
+                say(privileges::FINISHED);
+            }
+            0
+        }
         Ok(Err(error)) => {
             eprintln!("{name}: {error}");
             verdict::PANICKED

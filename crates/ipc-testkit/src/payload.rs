@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ipc_core::{ErrorKind, RecvMsg, SendMsg, Wait};
 
-use crate::waits::works;
+use crate::waits::{self, works};
 
 /// How far from its place a message is looked for.
 const NEAR: u64 = 2048;
@@ -122,22 +122,29 @@ impl Script {
         })
     }
 
-    /// Sends messages from number 0 until there is no room for one more; returns the number of the
-    /// one that was refused.
+    /// Sends messages from number 0 until there has been no room for one more for as long as `settles`;
+    /// returns the number of the one that was refused.
     #[track_caller]
-    pub(crate) fn fill(&self, tx: &mut impl SendMsg) -> u64 {
+    pub(crate) fn fill(&self, tx: &mut impl SendMsg, settles: Duration) -> u64 {
         const MOST: u64 = 1 << 17;
-        for n in 0..MOST {
-            match tx.try_send(&self.message(n)) {
-                Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return n,
-                Err(error) if error.kind() == ErrorKind::Unsupported => {
-                    crate::skip(format!("a send cannot be tried here: {error}"))
+        let mut n = 0;
+        waits::until_settled(settles, || {
+            let before = n;
+            loop {
+                match tx.try_send(&self.message(n)) {
+                    Ok(()) => n += 1,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => return n > before,
+                    Err(error) if error.kind() == ErrorKind::Unsupported => {
+                        crate::skip(format!("a send cannot be tried here: {error}"))
+                    }
+                    Err(error) => panic!("send with Wait::Never: {error}"),
                 }
-                Err(error) => panic!("send with Wait::Never: {error}"),
+                if n >= MOST {
+                    crate::skip(format!("it is not full after {MOST} messages"));
+                }
             }
-        }
-        crate::skip(format!("it is not full after {MOST} messages"))
+        });
+        n
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ipc_core::{ErrorKind, ReadBytes, Wait, WriteBytes};
 
 use crate::payload::mix;
-use crate::waits::works;
+use crate::waits::{self, works};
 
 /// The bytes of the stream from position `at` on.
 pub(crate) fn bytes(at: u64, len: usize) -> Vec<u8> {
@@ -93,31 +93,36 @@ pub(crate) fn check(at: u64, got: &[u8]) {
     }
 }
 
-/// Writes from byte 0 on until there is no room for one more byte; returns how many went out.
+/// Writes from byte 0 on until there has been no room for one more byte for as long as `settles`;
+/// returns how many went out.
 #[track_caller]
-pub(crate) fn fill(tx: &mut impl WriteBytes) -> u64 {
+pub(crate) fn fill(tx: &mut impl WriteBytes, settles: Duration) -> u64 {
     const MOST: u64 = 64 << 20;
     let mut at = 0;
     // Large pieces first, then byte by byte: a mechanism may take a small piece where a large one
     // has no room.
-    for len in [4096, 1] {
-        loop {
-            match tx.write_with(&bytes(at, len), Wait::Never) {
-                Ok(n) => {
-                    assert!((1..=len).contains(&n), "write of {len} bytes returned {n}");
-                    at += n as u64;
+    waits::until_settled(settles, || {
+        let before = at;
+        for len in [4096, 1] {
+            loop {
+                match tx.write_with(&bytes(at, len), Wait::Never) {
+                    Ok(n) => {
+                        assert!((1..=len).contains(&n), "write of {len} bytes returned {n}");
+                        at += n as u64;
+                    }
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                    Err(error) if error.kind() == ErrorKind::Unsupported => {
+                        crate::skip(format!("a write cannot be tried here: {error}"))
+                    }
+                    Err(error) => panic!("write with Wait::Never: {error}"),
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::Unsupported => {
-                    crate::skip(format!("a write cannot be tried here: {error}"))
+                if at > MOST {
+                    crate::skip(format!("it is not full after {MOST} bytes"));
                 }
-                Err(error) => panic!("write with Wait::Never: {error}"),
-            }
-            if at > MOST {
-                crate::skip(format!("it is not full after {MOST} bytes"));
             }
         }
-    }
+        at > before
+    });
     at
 }
 

@@ -50,6 +50,26 @@ pub fn default_sigpipe() {
     assert_ne!(previous, libc::SIG_ERR, "signal: {}", io::Error::last_os_error());
 }
 
+/// Takes back what this process inherited of ignored and blocked signals: a case begins alike in a shell, in
+/// the background and under `nohup`. `SIGPIPE` stays as Rust's runtime has it.
+pub(crate) fn reset_signals() {
+    for signal in (1..=libc::SIGRTMAX()).filter(|it| *it != libc::SIGPIPE) {
+        // SAFETY: a `sigaction` of zeros is a valid one.
+        let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
+        // SAFETY: without a new action the call only writes the present one. It refuses numbers that the C
+        // library keeps for itself.
+        let read = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut now) };
+        if read == 0 && now.sa_sigaction == libc::SIG_IGN {
+            // SAFETY: SIG_DFL installs no handler.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+    }
+    // SAFETY: a set of zeros is an empty one on Linux, and the call only reads it.
+    let none: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the set is valid, and a null pointer asks for nothing back.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()) };
+}
+
 /// Lets the child that `command` starts inherit `fd` under the same number.
 pub(crate) fn inherit(command: &mut Command, fd: OwnedFd) {
     let keep = move || {

@@ -34,6 +34,20 @@ pub(crate) fn works<T>(what: &str, result: Result<T>) -> T {
     result.unwrap_or_else(|error| panic!("{what}: {error}"))
 }
 
+/// Repeats what reports whether anything happened, until nothing has for as long as `settles`.
+pub(crate) fn until_settled(settles: Duration, mut happens: impl FnMut() -> bool) {
+    let mut quiet_since = Instant::now();
+    loop {
+        if happens() {
+            quiet_since = Instant::now();
+        }
+        if quiet_since.elapsed() >= settles {
+            return;
+        }
+        std::thread::sleep(settles / 20);
+    }
+}
+
 /// `Never` is `WouldBlock`.
 #[track_caller]
 pub(crate) fn never<T: Debug>(what: &str, op: impl FnOnce(Wait) -> Result<T>) {

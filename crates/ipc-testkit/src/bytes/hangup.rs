@@ -68,7 +68,7 @@ fn write_after_drop<B: Bytes>() {
 fn write_dropped<B: Bytes>() {
     sys::default_sigpipe();
     let (mut tx, rx) = pair::<B>();
-    stream::fill(&mut tx);
+    stream::fill(&mut tx, B::SETTLES);
     let blocked = blocked::block(WRITE, move || tx.write_with(&[1], Wait::Forever));
     drop(rx);
     note("the reader was dropped: if it hangs, a blocked write does not notice");
@@ -80,7 +80,7 @@ fn write_killed<B: Bytes>() {
     sys::default_sigpipe();
     let (mut tx, rx) = pair::<B>();
     let peer = processes::holder::<B>("hold_rx", |command| B::Across::give(rx, command, "rx"));
-    stream::fill(&mut tx);
+    stream::fill(&mut tx, B::SETTLES);
     let blocked = blocked::block(WRITE, move || tx.write_with(&[1], Wait::Forever));
     peer.kill();
     note("the reading process was killed: if it hangs, a blocked write does not notice");

@@ -6,6 +6,7 @@ mod processes;
 mod waiting;
 
 use std::fmt::Debug;
+use std::time::Duration;
 
 use ipc_core::{Caps, ReadBytes, Result, WriteBytes};
 
@@ -45,6 +46,9 @@ pub trait Bytes: 'static {
     type Rx: ReadBytes + Send + Debug + 'static;
     /// How an end reaches another process.
     type Across: Across<Self::Tx> + Across<Self::Rx>;
+    /// For how long it must take nothing more to be full. Not zero for a mechanism that makes room for a
+    /// while with nobody receiving: TCP frees what is acknowledged late, late.
+    const SETTLES: Duration = Duration::ZERO;
 
     /// Two ends of a new, empty stream, which nobody else has open.
     ///

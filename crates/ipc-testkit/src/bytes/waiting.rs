@@ -42,7 +42,7 @@ fn write_one<B: Bytes>(mut tx: B::Tx, at: u64, wait: Wait) -> (Result<usize>, B:
 /// A stream that is full, and how many bytes are in it.
 fn full_pair<B: Bytes>() -> (B::Tx, B::Rx, u64) {
     let (mut tx, rx) = pair::<B>();
-    let full = stream::fill(&mut tx);
+    let full = stream::fill(&mut tx, B::SETTLES);
     (tx, rx, full)
 }
 

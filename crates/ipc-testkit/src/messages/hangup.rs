@@ -77,7 +77,7 @@ fn send_dropped<M: Messages>() {
     sys::default_sigpipe();
     let (mut tx, rx) = pair::<M>();
     let script = Script::uniform(tx.max_len());
-    let refused = script.message(script.fill(&mut tx));
+    let refused = script.message(script.fill(&mut tx, M::SETTLES));
     let blocked = blocked::block(SEND, move || tx.send(&refused));
     drop(rx);
     note("the receiver was dropped: if it hangs, a blocked send does not notice");
@@ -90,7 +90,7 @@ fn send_killed<M: Messages>() {
     let (mut tx, rx) = pair::<M>();
     let peer = processes::holder::<M>("hold_rx", |command| M::Across::give(rx, command, "rx"));
     let script = Script::uniform(tx.max_len());
-    let refused = script.message(script.fill(&mut tx));
+    let refused = script.message(script.fill(&mut tx, M::SETTLES));
     let blocked = blocked::block(SEND, move || tx.send(&refused));
     peer.kill();
     note("the receiving process was killed: if it hangs, a blocked send does not notice");

@@ -37,7 +37,7 @@ fn recv<M: Messages>(mut rx: M::Rx, wait: Wait) -> (Result<Vec<u8>>, M::Rx) {
 fn full_pair<M: Messages>() -> (M::Tx, M::Rx, Script, u64) {
     let (mut tx, rx) = pair::<M>();
     let script = Script::uniform(tx.max_len());
-    let refused = script.fill(&mut tx);
+    let refused = script.fill(&mut tx, M::SETTLES);
     (tx, rx, script, refused)
 }
 
