@@ -50,7 +50,6 @@
 //! - Queues are not removed with their processes. See the *Limitations* of [`posix`] and [`sysv`].
 
 mod fixed;
-mod kind;
 mod mailbox;
 mod mailbox_end;
 pub mod posix;

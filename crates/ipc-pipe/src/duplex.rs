@@ -5,9 +5,9 @@ use std::os::fd::AsFd;
 use std::process::Command;
 
 use ipc_core::{Caps, Handoff, Mechanism, Pair, ReadBytes, Rejected, Result, Wait, WriteBytes};
+use ipc_fd::handoff::{self, Gift};
 
-use crate::handoff::{self, Gift};
-use crate::{PipeOptions, PipeReader, PipeWriter};
+use crate::{PipeOptions, PipeReader, PipeWriter, kind};
 
 /// One side of a connection that is made of two pipes, one for each direction.
 ///
@@ -170,8 +170,9 @@ impl Handoff for DuplexPipe {
 
     fn adopt(key: &str) -> Result<Self> {
         let (rx_key, tx_key) = (format!("{key}_rx"), format!("{key}_tx"));
-        let ends = [(&rx_key[..], PipeReader::EXPECTED), (&tx_key, PipeWriter::EXPECTED)];
-        let [rx, tx] = handoff::adopt(ends)?;
+        let ends = [PipeReader::EXPECTED, PipeWriter::EXPECTED];
+        let [(rx, ()), (tx, ())] =
+            handoff::adopt([&rx_key, &tx_key], |i, fd| kind::check(fd, ends[i]))?;
         Ok(Self { rx: PipeReader::new(rx), tx: PipeWriter::new(tx) })
     }
 }

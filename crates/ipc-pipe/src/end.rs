@@ -5,12 +5,12 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ipc_core::{Error, Result, Wait};
-use rustix::event::{PollFd, PollFlags, Timespec};
+use ipc_core::{Result, Wait};
+use ipc_fd::wait;
+use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
-use crate::kind::os;
 use crate::sys;
 
 /// `RWF_NOSIGNAL` (Linux 6.18): a write to a closed pipe fails without `SIGPIPE`.
@@ -64,9 +64,9 @@ impl End {
         }
         match rustix::io::read(&self.fd, &mut *buf) {
             Ok(n) => Ok(n),
-            Err(errno) => {
-                self.go_on(errno, "read", PollFlags::IN, || rustix::io::read(&self.fd, &mut *buf))
-            }
+            Err(errno) => wait::go_on("read", self.as_fd(), PollFlags::IN, errno, || {
+                rustix::io::read(&self.fd, &mut *buf)
+            }),
         }
     }
 
@@ -77,9 +77,9 @@ impl End {
         }
         match rustix::io::readv(&self.fd, bufs) {
             Ok(n) => Ok(n),
-            Err(errno) => {
-                self.go_on(errno, "readv", PollFlags::IN, || rustix::io::readv(&self.fd, bufs))
-            }
+            Err(errno) => wait::go_on("readv", self.as_fd(), PollFlags::IN, errno, || {
+                rustix::io::readv(&self.fd, bufs)
+            }),
         }
     }
 
@@ -91,9 +91,9 @@ impl End {
         }
         match rustix::io::write(&self.fd, buf) {
             Ok(n) => Ok(n),
-            Err(errno) => {
-                self.go_on(errno, "write", PollFlags::OUT, || rustix::io::write(&self.fd, buf))
-            }
+            Err(errno) => wait::go_on("write", self.as_fd(), PollFlags::OUT, errno, || {
+                rustix::io::write(&self.fd, buf)
+            }),
         }
     }
 
@@ -101,12 +101,14 @@ impl End {
     pub(crate) fn write_vectored(&self, bufs: &[IoSlice<'_>], wait: Wait) -> Result<usize> {
         if !matches!(wait, Wait::Forever) {
             let now = || self.write_now(bufs);
-            let until_ready = || wait_ready("write", self.as_fd(), PollFlags::OUT, wait);
-            return wait_for("write", wait, now, until_ready);
+            let until_ready = || wait::ready("write", self.as_fd(), PollFlags::OUT, wait);
+            return wait::again("write", wait, now, until_ready);
         }
         match self.write_blocking(bufs) {
             Ok(n) => Ok(n),
-            Err(errno) => self.go_on(errno, "writev", PollFlags::OUT, || self.write_blocking(bufs)),
+            Err(errno) => wait::go_on("writev", self.as_fd(), PollFlags::OUT, errno, || {
+                self.write_blocking(bufs)
+            }),
         }
     }
 
@@ -118,33 +120,10 @@ impl End {
         if self.mind_sigpipe { sys::without_sigpipe(write) } else { write() }
     }
 
-    /// Goes on after a blocking call has failed: again after a signal, and also on a descriptor that
-    /// somebody has set to `O_NONBLOCK`.
-    #[cold]
-    fn go_on(
-        &self,
-        mut errno: Errno,
-        op: &'static str,
-        ready: PollFlags,
-        mut call: impl FnMut() -> Result<usize, Errno>,
-    ) -> Result<usize> {
-        loop {
-            match errno {
-                Errno::INTR => {}
-                Errno::AGAIN => wait_ready(op, self.as_fd(), ready, Wait::Forever)?,
-                errno => return Err(os(op)(errno)),
-            }
-            match call() {
-                Ok(n) => return Ok(n),
-                Err(next) => errno = next,
-            }
-        }
-    }
-
     #[inline(never)]
     fn read_waiting(&self, bufs: &mut [IoSliceMut<'_>], wait: Wait) -> Result<usize> {
         let now = || self.read_now(bufs);
-        wait_for("read", wait, now, || wait_ready("read", self.as_fd(), PollFlags::IN, wait))
+        wait::again("read", wait, now, || wait::ready("read", self.as_fd(), PollFlags::IN, wait))
     }
 
     fn read_now(&self, bufs: &mut [IoSliceMut<'_>]) -> Result<usize, Errno> {
@@ -235,41 +214,4 @@ fn write_any(fd: &OwnedFd, bufs: &[IoSlice<'_>]) -> Result<usize, Errno> {
 pub(crate) fn reopen(fd: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd, Errno> {
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
     rustix::fs::open(path, flags | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty())
-}
-
-/// Tries a non-blocking call again and again, with a wait in between, until `wait` is exhausted.
-pub(crate) fn wait_for(
-    op: &'static str,
-    wait: Wait,
-    mut now: impl FnMut() -> Result<usize, Errno>,
-    mut until_ready: impl FnMut() -> Result<()>,
-) -> Result<usize> {
-    loop {
-        match now() {
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) if wait == Wait::Never => {
-                return Err(os(op)(Errno::AGAIN));
-            }
-            Err(Errno::AGAIN) => until_ready()?,
-            result => return result.map_err(os(op)),
-        }
-    }
-}
-
-/// Waits until a descriptor is ready, has hung up, or is in error: `ppoll`.
-pub(crate) fn wait_ready(
-    op: &'static str,
-    fd: BorrowedFd<'_>,
-    ready: PollFlags,
-    wait: Wait,
-) -> Result<()> {
-    loop {
-        let timeout = wait.remaining().and_then(|left| Timespec::try_from(left).ok());
-        match rustix::event::poll(&mut [PollFd::from_borrowed_fd(fd, ready)], timeout.as_ref()) {
-            Ok(0) => return Err(Error::new(wait.exhausted(), op)),
-            Ok(_) => return Ok(()),
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(os("poll")(errno)),
-        }
-    }
 }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use ipc_core::{
     Caps, Error, ErrorKind, Mechanism, NameProblem, Named, Persistence, Result, Shape, Wait,
 };
+use ipc_fd::kind::os;
+use ipc_fd::place::Place;
 use rustix::fs::OFlags;
 
-use crate::kind::os;
-use crate::place::{Place, same};
+use crate::node::{self, FIFO};
 use crate::reclaim::{self, OwnerLock};
 use crate::{PIPE_BUF, PipeReader, PipeWriter, end, open};
 
@@ -254,13 +255,7 @@ impl Fifo {
 
     /// Removes the name if it still stands for this FIFO.
     fn remove(&self) -> Result<()> {
-        let node = rustix::fs::fstat(&self.node).map_err(os("fstat"))?;
-        let now = self.place.stat().map_err(os("unlink FIFO"))?;
-        if !same(&now, &node) {
-            return Err(Error::new(ErrorKind::NotFound, "unlink FIFO")
-                .with_note("the path names another file by now, which was left alone"));
-        }
-        self.place.unlink()
+        self.place.unlink_if(self.node.as_fd(), "unlink FIFO")
     }
 }
 
@@ -269,7 +264,7 @@ impl Named for Fifo {
     type Options = FifoOptions;
 
     fn create(path: &Path, options: &FifoOptions) -> Result<Self> {
-        let place = Arc::new(Place::new(path)?);
+        let place = Arc::new(Place::new(path, "FIFO path")?);
         if options.mode > 0o777 {
             return Err(
                 Error::new(ErrorKind::InvalidInput, "mkfifo").with_note("a mode is at most 0777")
@@ -281,18 +276,18 @@ impl Named for Fifo {
                 let kind = ErrorKind::InvalidName(NameProblem::TooLong { len, max });
                 return Err(Error::new(kind, "reclaim FIFO"));
             }
-            let (node, lock) = OwnerLock::reclaim(&place, |place| place.make_fifo(options.mode))?;
+            let (node, lock) = OwnerLock::reclaim(&place, |place| node::make(place, options.mode))?;
             (node, Some(lock))
         } else {
-            (place.make_fifo(options.mode)?, None)
+            (node::make(&place, options.mode)?, None)
         };
         let owner = Some(Owner { pid: std::process::id(), lock });
         Ok(Self { place, node, owner })
     }
 
     fn open(path: &Path, options: &FifoOptions) -> Result<Self> {
-        let place = Arc::new(Place::new(path)?);
-        let node = place.pin(options.owner)?;
+        let place = Arc::new(Place::new(path, "FIFO path")?);
+        let node = place.pin(FIFO, options.owner)?;
         Ok(Self { place, node, owner: None })
     }
 

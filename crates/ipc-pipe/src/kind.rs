@@ -1,29 +1,10 @@
-//! What a descriptor refers to, and errors of the kernel.
+//! Which end of a pipe a descriptor is.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use ipc_core::{Error, ErrorKind, Rejected, Result};
-use rustix::fs::{FileType, OFlags, Stat};
-use rustix::io::Errno;
-
-/// The error for a system call that failed.
-pub(crate) fn os(op: &'static str) -> impl Fn(Errno) -> Error {
-    move |errno| Error::from_os(op, errno.raw_os_error())
-}
-
-/// What a file is, in words.
-pub(crate) fn file_type(stat: &Stat) -> &'static str {
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::Fifo => "a pipe or FIFO",
-        FileType::RegularFile => "a regular file",
-        FileType::Directory => "a directory",
-        FileType::Symlink => "a symbolic link",
-        FileType::Socket => "a socket",
-        FileType::CharacterDevice => "a character device",
-        FileType::BlockDevice => "a block device",
-        _ => "something without a file type (an eventfd, epoll or the like)",
-    }
-}
+use ipc_fd::kind::{self, file_type, os};
+use rustix::fs::{FileType, OFlags};
 
 /// Which end of which sort of pipe a type stands for.
 #[derive(Debug, Clone, Copy)]
@@ -61,8 +42,5 @@ pub(crate) fn check(fd: BorrowedFd<'_>, want: Expected) -> Result<()> {
 
 /// Checks a descriptor and hands it back if it is not the end that a type stands for.
 pub(crate) fn checked(fd: OwnedFd, want: Expected) -> Result<OwnedFd, Rejected<OwnedFd>> {
-    match check(fd.as_fd(), want) {
-        Ok(()) => Ok(fd),
-        Err(error) => Err(Rejected { value: fd, error }),
-    }
+    kind::checked(fd, |fd| check(fd, want)).map(|(fd, ())| fd)
 }

@@ -4,13 +4,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use ipc_core::{Error, ErrorKind, Result, Wait};
+use ipc_fd::kind::os;
+use ipc_fd::wait::ready;
 use rustix::event::PollFlags;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, SpliceFlags};
 
-use crate::end::{reopen, wait_ready};
-use crate::kind::os;
+use crate::end::reopen;
 
 /// The operation in this file's errors.
 const OP: &str = "open FIFO";
@@ -33,7 +34,7 @@ pub(crate) fn reader(node: BorrowedFd<'_>, wait: Wait) -> Result<OwnedFd> {
             return Err(no_peer(wait));
         }
         let nap_over = Wait::timeout(nap.min(left));
-        match wait_ready(OP, fd.as_fd(), PollFlags::IN, nap_over) {
+        match ready(OP, fd.as_fd(), PollFlags::IN, nap_over) {
             Ok(()) => break,
             Err(error) if error.kind() == ErrorKind::TimedOut => {}
             Err(error) => return Err(error),

@@ -6,11 +6,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use ipc_core::{
     Caps, Error, ErrorKind, Mechanism, Pair, ReadBytes, Rejected, Result, Shape, Wait, WriteBytes,
 };
+use ipc_fd::kind::os;
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 
 use crate::end::End;
-use crate::kind::{self, Expected, os};
+use crate::kind::{self, Expected};
 use crate::{DuplexPipe, PIPE_BUF, PacketReader, PacketWriter};
 
 /// Makes an anonymous pipe with the default options: `pipe2(O_CLOEXEC)`.

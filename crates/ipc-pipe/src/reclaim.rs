@@ -14,18 +14,19 @@
 //! What has the other name is removed only where the note says "making", and a lock file that does
 //! not begin as ours do is left alone.
 
-use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use ipc_core::{Error, ErrorKind, Result};
-use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, Statx, StatxFlags};
+use ipc_fd::kind::os;
+use ipc_fd::lock::LockFile;
+use ipc_fd::place::Place;
+use rustix::fs::{AtFlags, OFlags, Statx, StatxFlags};
 use rustix::io::Errno;
 
 use crate::end::reopen;
-use crate::kind::{file_type, os};
-use crate::place::{Place, same};
+use crate::node::FIFO;
 
 /// What is appended to the FIFO's name for the lock file, and for a FIFO that is being made.
 const LOCK: &str = ".fifo-lock";
@@ -44,11 +45,7 @@ pub(crate) const NAME_MAX: usize = ipc_core::Name::MAX - LOCK.len();
 ///
 /// Dropping it unlocks, and removes the lock file if the FIFO goes too, or if nothing was noted yet.
 #[derive(Debug)]
-pub(crate) struct OwnerLock {
-    file: File,
-    place: Arc<Place>,
-    remove: bool,
-}
+pub(crate) struct OwnerLock(LockFile);
 
 /// What stands in a lock file.
 #[derive(Debug, Default)]
@@ -63,88 +60,50 @@ impl OwnerLock {
         place: &Arc<Place>,
         make: impl Fn(&Place) -> Result<OwnedFd>,
     ) -> Result<(OwnedFd, Self)> {
-        let mut lock = Self::acquire(place.beside(LOCK)?)?;
+        let mut lock = Self(LockFile::acquire(place.beside(LOCK)?, OP)?);
         let note = lock.read()?;
         let new_place = place.beside(NEW)?;
-        if note.making && new_place.pin(None).is_ok() {
-            new_place.unlink()?;
+        if note.making && new_place.pin(FIFO, None).is_ok() {
+            new_place.unlink().map_err(os(OP))?;
         }
-        let stale = match place.pin(None) {
+        let stale = match place.pin(FIFO, None) {
             Ok(fifo) => Some(note.proves(fifo)?),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
 
         let old = stale.as_ref().map(|(_, identity)| identity.as_str());
+        let stale_fd = stale.as_ref().map(|(fifo, _)| fifo.as_fd());
         lock.note(true, None, old)?;
         let node = make(&new_place).or_else(|error| {
             // Nothing was made: what has the other name is not ours, and must not be noted so.
             lock.note(false, None, old)?;
-            lock.remove = stale.is_none();
+            lock.0.remove = stale.is_none();
             Err(error)
         })?;
         let placed = identity(&node)
             .and_then(|new| lock.note(true, Some(&new), old).map(|()| new))
-            .and_then(|new| put(&new_place, place, stale.as_ref()).map(|()| new))
+            .and_then(|new| new_place.replace(place, stale_fd, OP).map(|()| new))
             .and_then(|new| lock.note(false, Some(&new), None));
         if let Err(error) = placed {
             let _ = new_place.unlink();
             // Without a stale FIFO there is nothing that the note must prove.
-            lock.remove = stale.is_none();
+            lock.0.remove = stale.is_none();
             return Err(error);
         }
-        lock.remove = true;
-        if let Some((old, _)) = stale {
+        lock.0.remove = true;
+        if let Some(old) = stale_fd {
             // Those who wait in `open` for the other end find this one, and then its end.
-            drop(reopen(old.as_fd(), OFlags::RDWR | OFlags::NONBLOCK));
+            drop(reopen(old, OFlags::RDWR | OFlags::NONBLOCK));
         }
         Ok((node, lock))
-    }
-
-    /// Takes the lock, if nobody alive has it.
-    fn acquire(place: Arc<Place>) -> Result<Self> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        loop {
-            let file = place.open(flags, Mode::RUSR | Mode::WUSR).map_err(|errno| match errno {
-                Errno::LOOP => os(OP)(errno).with_kind(ErrorKind::WrongType {
-                    expected: "a lock file",
-                    found: "a symbolic link",
-                }),
-                errno => os("open lock file")(errno),
-            })?;
-            let stat = rustix::fs::fstat(&file).map_err(os("fstat"))?;
-            if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-                let kind =
-                    ErrorKind::WrongType { expected: "a lock file", found: file_type(&stat) };
-                return Err(Error::new(kind, OP));
-            }
-            if stat.st_uid != rustix::process::geteuid().as_raw() {
-                return Err(Error::new(ErrorKind::ForeignOwner { uid: stat.st_uid }, OP));
-            }
-            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Err(Errno::AGAIN) => {
-                    return Err(Error::new(ErrorKind::AlreadyExists, OP)
-                        .with_note("its owner is alive: it holds the lock file"));
-                }
-                locked => locked.map_err(os("flock"))?,
-            }
-            // The owner before may have removed the file between our open and our lock.
-            match place.stat() {
-                Ok(now) if same(&now, &stat) => {
-                    let remove = stat.st_size == 0;
-                    return Ok(Self { file: File::from(file), place, remove });
-                }
-                Ok(_) | Err(Errno::NOENT) => {}
-                Err(errno) => return Err(os(OP)(errno)),
-            }
-        }
     }
 
     /// What the owner before has noted; nothing if the file is new.
     fn read(&self) -> Result<Note> {
         let mut text = String::new();
-        let read = (&self.file).take(512).read_to_string(&mut text);
-        if self.remove {
+        let read = self.0.file().take(512).read_to_string(&mut text);
+        if self.0.remove {
             return Ok(Note::default());
         }
         // The lock is on a file of somebody who happens to use the same name.
@@ -161,27 +120,14 @@ impl OwnerLock {
         let state = if making { "making" } else { "placed" };
         let (new, old) = (new.unwrap_or(&none), old.unwrap_or(&none));
         // One write of an unchanging length over the old text: a kill leaves the one or the other.
-        self.remove = false;
-        self.file.rewind().map_err(io)?;
-        self.file.write_all(format!("{MAGIC}{state}\n{new}\n{old}\n").as_bytes()).map_err(io)
+        self.0.remove = false;
+        self.0.file().rewind().map_err(io)?;
+        self.0.file().write_all(format!("{MAGIC}{state}\n{new}\n{old}\n").as_bytes()).map_err(io)
     }
 
     /// Closes this process's copy of the lock file and leaves the rest to the owner.
     pub(crate) fn forget(mut self) {
-        self.remove = false;
-    }
-}
-
-impl Drop for OwnerLock {
-    fn drop(&mut self) {
-        // Removed while it is locked: whoever opened it before finds out in `acquire`. Another file
-        // of the same name is left alone.
-        if self.remove
-            && let (Ok(ours), Ok(now)) = (rustix::fs::fstat(&self.file), self.place.stat())
-            && same(&ours, &now)
-        {
-            let _ = self.place.unlink();
-        }
+        self.0.remove = false;
     }
 }
 
@@ -195,22 +141,6 @@ impl Note {
         }
         Ok((fifo, identity))
     }
-}
-
-/// Puts the new FIFO into place: of the stale one, or of nothing, but of nothing else.
-fn put(new: &Place, place: &Place, stale: Option<&(OwnedFd, String)>) -> Result<()> {
-    let Some((stale, _)) = stale else {
-        return new.rename_to(place, RenameFlags::NOREPLACE).map_err(os(OP));
-    };
-    new.rename_to(place, RenameFlags::EXCHANGE).map_err(os(OP))?;
-    let was_there = new.stat().map_err(os(OP))?;
-    let stale = rustix::fs::fstat(stale).map_err(os("fstat"))?;
-    if !same(&was_there, &stale) {
-        new.rename_to(place, RenameFlags::EXCHANGE).map_err(os(OP))?;
-        return Err(Error::new(ErrorKind::AlreadyExists, OP)
-            .with_note("somebody else has put a file in the stale FIFO's place"));
-    }
-    new.unlink()
 }
 
 /// How long an identity is: four numbers of twenty digits, and colons.

@@ -3,11 +3,11 @@
 use std::os::fd::AsFd;
 
 use ipc_core::{Error, ErrorKind, Result, Wait};
+use ipc_fd::wait;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::pipe::SpliceFlags;
 
-use crate::end::{wait_for, wait_ready};
 use crate::{PipeReader, PipeWriter, sys};
 
 impl PipeReader {
@@ -52,9 +52,9 @@ impl PipeReader {
         let flags = nonblock_unless_forever(wait);
         let splice =
             || self.end().mind_sigpipe(|| rustix::pipe::splice(self, None, to, None, len, flags));
-        wait_for("splice", wait, splice, || {
-            wait_ready("splice", self.as_fd(), PollFlags::IN, wait)?;
-            wait_ready("splice", to, PollFlags::OUT, wait)
+        wait::again("splice", wait, splice, || {
+            wait::ready("splice", self.as_fd(), PollFlags::IN, wait)?;
+            wait::ready("splice", to, PollFlags::OUT, wait)
         })
         .map_err(not_spliceable)
     }
@@ -92,9 +92,9 @@ impl PipeReader {
     pub fn tee(&self, to: &PipeWriter, len: usize, wait: Wait) -> Result<usize> {
         let flags = nonblock_unless_forever(wait);
         let tee = || to.end().mind_sigpipe(|| rustix::pipe::tee(self, to, len, flags));
-        wait_for("tee", wait, tee, || {
-            wait_ready("tee", self.as_fd(), PollFlags::IN, wait)?;
-            wait_ready("tee", to.as_fd(), PollFlags::OUT, wait)
+        wait::again("tee", wait, tee, || {
+            wait::ready("tee", self.as_fd(), PollFlags::IN, wait)?;
+            wait::ready("tee", to.as_fd(), PollFlags::OUT, wait)
         })
         .map_err(not_spliceable)
     }
@@ -142,9 +142,9 @@ impl PipeWriter {
         let flags = nonblock_unless_forever(wait);
         let splice =
             || self.end().mind_sigpipe(|| rustix::pipe::splice(from, None, self, None, len, flags));
-        wait_for("splice", wait, splice, || {
-            wait_ready("splice", from, PollFlags::IN, wait)?;
-            wait_ready("splice", self.as_fd(), PollFlags::OUT, wait)
+        wait::again("splice", wait, splice, || {
+            wait::ready("splice", from, PollFlags::IN, wait)?;
+            wait::ready("splice", self.as_fd(), PollFlags::OUT, wait)
         })
         .map_err(not_spliceable)
     }
@@ -182,8 +182,8 @@ impl PipeWriter {
     pub fn vmsplice(&self, bytes: &'static [u8], wait: Wait) -> Result<usize> {
         let flags = nonblock_unless_forever(wait);
         let vmsplice = || self.end().mind_sigpipe(|| sys::vmsplice(self, bytes, flags));
-        wait_for("vmsplice", wait, vmsplice, || {
-            wait_ready("vmsplice", self.as_fd(), PollFlags::OUT, wait)
+        wait::again("vmsplice", wait, vmsplice, || {
+            wait::ready("vmsplice", self.as_fd(), PollFlags::OUT, wait)
         })
     }
 }

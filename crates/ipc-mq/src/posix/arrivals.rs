@@ -4,11 +4,12 @@ use std::num::NonZeroU64;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use ipc_core::{Error, Notified, Result, Wait};
+use ipc_fd::kind::os;
+use ipc_fd::wait;
 use rustix::event::{PollFlags, Timespec, epoll};
 use rustix::io::Errno;
 
-use super::{Receiver, end};
-use crate::kind::os;
+use super::Receiver;
 
 /// A descriptor that becomes readable once when there is a message: an `epoll` instance that
 /// watches the queue with `EPOLLONESHOT`.
@@ -125,7 +126,7 @@ impl Notified for Arrivals {
             }
             // `poll` on the epoll's descriptor: `epoll_wait` has a resolution of a millisecond
             // before Linux 5.11.
-            end::wait_ready(OP, self.epoll.as_fd(), PollFlags::IN, wait)?;
+            wait::ready(OP, self.epoll.as_fd(), PollFlags::IN, wait)?;
         }
     }
 }

@@ -1,13 +1,14 @@
 //! What the two ends of a queue have in common: descriptors, waiting and attributes.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use ipc_core::{Error, ErrorKind, Rejected, Result, Wait};
-use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::{FileType, OFlags};
+use ipc_fd::kind::{self, file_type, os};
+use ipc_fd::wait;
+use rustix::event::PollFlags;
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use crate::kind::os;
 use crate::sys::posix::{self as sys, Sleep};
 
 /// What a queue has room for, and what is in it.
@@ -71,17 +72,7 @@ pub(super) fn check(fd: BorrowedFd<'_>, side: Side) -> Result<Attributes> {
     let attributes = match attributes(fd) {
         // Not a queue; that it is open, `fstat` has shown.
         Err(error) if error.raw_os_error() == Some(Errno::BADF.raw_os_error()) => {
-            let found = match FileType::from_raw_mode(stat.st_mode) {
-                FileType::Fifo => "a pipe or FIFO",
-                FileType::RegularFile => "a regular file",
-                FileType::Directory => "a directory",
-                FileType::Symlink => "a symbolic link",
-                FileType::Socket => "a socket",
-                FileType::CharacterDevice => "a character device",
-                FileType::BlockDevice => "a block device",
-                _ => "something without a file type (an eventfd, epoll or the like)",
-            };
-            return wrong("a POSIX message queue", found);
+            return wrong("a POSIX message queue", file_type(&stat));
         }
         attributes => attributes?,
     };
@@ -99,10 +90,7 @@ pub(super) fn check(fd: BorrowedFd<'_>, side: Side) -> Result<Attributes> {
 
 /// Checks a descriptor and hands it back if it is not this end of a queue.
 pub(super) fn checked(fd: OwnedFd, side: Side) -> Result<(OwnedFd, Attributes), Rejected<OwnedFd>> {
-    match check(fd.as_fd(), side) {
-        Ok(attributes) => Ok((fd, attributes)),
-        Err(error) => Err(Rejected { value: fd, error }),
-    }
+    kind::checked(fd, |fd| check(fd, side))
 }
 
 /// Whether a call for this wait may sleep.
@@ -135,30 +123,12 @@ pub(super) fn again<T>(
             Errno::TIMEDOUT | Errno::AGAIN if wait.remaining().is_some_and(|it| it.is_zero()) => {
                 return Err(Error::new(wait.exhausted(), op));
             }
-            Errno::TIMEDOUT | Errno::AGAIN => wait_ready(op, fd, ready, wait)?,
+            Errno::TIMEDOUT | Errno::AGAIN => wait::ready(op, fd, ready, wait)?,
             errno => return Err(os(op)(errno)),
         }
         match call(sleep(wait)) {
             Ok(value) => return Ok(value),
             Err(next) => errno = next,
-        }
-    }
-}
-
-/// Waits until a queue is ready: `ppoll`.
-pub(crate) fn wait_ready(
-    op: &'static str,
-    fd: BorrowedFd<'_>,
-    ready: PollFlags,
-    wait: Wait,
-) -> Result<()> {
-    loop {
-        let timeout = wait.remaining().and_then(|left| Timespec::try_from(left).ok());
-        match rustix::event::poll(&mut [PollFd::from_borrowed_fd(fd, ready)], timeout.as_ref()) {
-            Ok(0) => return Err(Error::new(wait.exhausted(), op)),
-            Ok(_) => return Ok(()),
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(os("poll")(errno)),
         }
     }
 }

@@ -4,11 +4,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::thread::JoinHandle;
 
 use ipc_core::{Error, ErrorKind, Result};
+use ipc_fd::kind::os;
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::io::Errno;
 
 use super::Receiver;
-use crate::kind::os;
 
 /// A thread that adds 1 to an eventfd whenever messages arrive in a queue.
 ///

@@ -3,11 +3,10 @@
 use std::fs;
 
 use ipc_core::{Error, ErrorKind, Result};
+use ipc_fd::kind::os;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
-
-use crate::kind::os;
 
 /// The most messages that a queue of a privileged process can have room for, `HARD_MSGMAX`.
 const HARD_MSGMAX: usize = 65_536;

@@ -46,6 +46,9 @@ pub struct Registered {
 
 /// Every queue of this IPC namespace, sorted by name.
 ///
+/// Each is opened and closed to be looked at, which ends a [notification](super::Receiver::notify_signal)
+/// that **this** process is registered for; those of other processes stay.
+///
 /// # Errors
 ///
 /// - [`ErrorKind::Unsupported`] where the `mqueue` file system is not mounted: the kernel lists

@@ -7,12 +7,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use ipc_core::{Error, ErrorKind, Name, Pair, Result};
+use ipc_fd::kind::os;
+use ipc_fd::user::is_owner;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::limits::{Limits, create_error, open_error};
 use super::{Queue, Receiver, Sender, end};
-use crate::kind::os;
 use crate::sys::posix as sys;
 
 /// What a process may do with a queue that it opens.
@@ -158,7 +159,7 @@ impl QueueOptions {
         let c_name = c_name(name)?;
         let fd = sys::open(&c_name, self.access.flags()).map_err(open_error)?;
         let stat = rustix::fs::fstat(&fd).map_err(os("fstat"))?;
-        if stat.st_uid != self.owner.unwrap_or_else(|| rustix::process::geteuid().as_raw()) {
+        if !is_owner(stat.st_uid, self.owner) {
             return Err(Error::new(ErrorKind::ForeignOwner { uid: stat.st_uid }, "mq_open")
                 .with_note("name the owner in QueueOptions::owner if you trust it"));
         }

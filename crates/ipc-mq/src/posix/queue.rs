@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use ipc_core::{Caps, Error, ErrorKind, Mechanism, Name, Named, Result};
+use ipc_fd::kind::os;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
@@ -11,7 +12,6 @@ use super::end::Attributes;
 use super::limits::open_error;
 use super::options::{Access, QueueOptions};
 use super::{CAPS, Receiver, Sender, end};
-use crate::kind::os;
 use crate::sys::posix as sys;
 
 /// A POSIX message queue that unrelated processes find by its name.

@@ -3,13 +3,13 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use ipc_core::{Caps, Error, ErrorKind, Mechanism, Rejected, Result, SendMsg, Wait};
+use ipc_fd::kind::os;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 
 use super::CAPS;
 use super::end::{self, Attributes, Side};
 use super::priority::Priority;
-use crate::kind::os;
 use crate::sys::posix as sys;
 
 /// The operation in this file's errors.

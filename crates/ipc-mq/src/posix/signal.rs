@@ -3,10 +3,10 @@
 use std::os::fd::AsFd;
 
 use ipc_core::{Error, ErrorKind, Result};
+use ipc_fd::kind::os;
 use rustix::io::Errno;
 
 use super::Receiver;
-use crate::kind::os;
 use crate::sys::posix as sys;
 
 impl Receiver {

@@ -1,8 +1,8 @@
 //! What the kernel allows.
 
 use ipc_core::{ErrorKind, Result};
+use ipc_fd::kind::os;
 
-use crate::kind::os;
 use crate::sys::sysv as sys;
 
 /// Too many bytes wanted for a queue.

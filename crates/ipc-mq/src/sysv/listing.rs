@@ -5,7 +5,9 @@ use std::fs;
 use ipc_core::{Error, ErrorKind, Result};
 
 use super::Key;
-use super::status::{Status, pid, time};
+use ipc_sysv::{pid, time};
+
+use super::status::Status;
 
 /// A queue that exists.
 ///

@@ -48,7 +48,6 @@
 //!   that depends on memory. [`Limits`] reads them, and each has an error of its own.
 
 mod handoff;
-mod key;
 mod limits;
 mod listing;
 mod options;
@@ -61,7 +60,7 @@ mod sender;
 mod status;
 mod transfer;
 
-pub use key::Key;
+pub use ipc_sysv::Key;
 pub use limits::Limits;
 pub use listing::{QueueEntry, queues};
 pub use options::QueueOptions;

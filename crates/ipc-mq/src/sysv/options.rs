@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use ipc_core::{Error, ErrorKind, Pair, Result};
+use ipc_fd::kind::os;
+use ipc_fd::user::is_owner;
 use rustix::io::Errno;
 
 use super::limits::MSGMNI;
 use super::status::status;
 use super::{Key, Queue, Receiver, RemovalGuard, Sender};
-use crate::kind::os;
 use crate::sys::sysv as sys;
 
 /// How to create or to open a System V message queue.
@@ -195,7 +196,7 @@ impl QueueOptions {
     fn check(&self, id: i32) -> Result<Key> {
         let status = status(id)?;
         let uid = status.creator_uid;
-        if uid != self.owner.unwrap_or_else(|| rustix::process::geteuid().as_raw()) {
+        if !is_owner(uid, self.owner) {
             return Err(Error::new(ErrorKind::ForeignOwner { uid }, "msgget")
                 .with_note("name the creator in QueueOptions::owner if you trust it"));
         }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use ipc_core::{Caps, Error, ErrorKind, Mechanism, RecvMsg, Result, Wait};
+use ipc_fd::kind::os;
 use rustix::io::Errno;
 
 use super::limits::Limits;
 use super::select::{MessageType, Select};
 use super::{CAPS, RemovalGuard, transfer};
-use crate::kind::os;
 use crate::sys::sysv::{self as sys, Buffer};
 
 /// The operation in this file's errors.

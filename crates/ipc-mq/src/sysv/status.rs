@@ -1,12 +1,13 @@
 //! What the kernel knows of a queue.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use ipc_core::{Error, ErrorKind, Result};
+use ipc_fd::kind::os;
+use ipc_sysv::{pid, time};
 use rustix::io::Errno;
 
 use super::{Key, listing};
-use crate::kind::os;
 use crate::sys::sysv as sys;
 
 /// What the kernel knows of a queue.
@@ -112,15 +113,4 @@ fn of_kernel(ds: &libc::msqid_ds) -> Status {
         last_receive: time(ds.msg_rtime.into()),
         last_change: time(ds.msg_ctime.into()),
     }
-}
-
-/// A pid, unless it is 0: nobody.
-pub(super) fn pid(number: i64) -> Option<u32> {
-    u32::try_from(number).ok().filter(|it| *it != 0)
-}
-
-/// A time, unless it is 0: never.
-pub(super) fn time(secs: i64) -> Option<SystemTime> {
-    let secs = u64::try_from(secs).ok().filter(|it| *it != 0)?;
-    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(secs))
 }

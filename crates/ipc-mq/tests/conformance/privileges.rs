@@ -7,8 +7,11 @@ use std::process::{Command, Stdio};
 use ipc_core::{Error, ErrorKind, Name, RecvMsg, SendMsg};
 use ipc_mq::posix::{self, Access};
 use ipc_mq::sysv::{self, Key};
-use ipc_testkit::{Harness, Peer, dir, hear, say, skip, with_free_descriptors};
-use rustix::process::{Gid, Resource, Rlimit, Uid, geteuid, setrlimit};
+use ipc_testkit::{
+    Harness, Peer, become_nobody, become_user, dir, hear, in_namespaces, need, need_root, say,
+    skip, with_free_descriptors,
+};
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::fixtures::{fresh_key, fresh_name};
 
@@ -28,47 +31,10 @@ pub(crate) fn cases(harness: Harness) -> Harness {
         .role("lists_nothing", lists_nothing)
 }
 
-const NOBODY: u32 = 65534;
-
-fn become_nobody() {
-    rustix::thread::set_thread_groups(&[]).expect("setgroups");
-    rustix::thread::set_thread_gid(Gid::from_raw(NOBODY)).expect("setgid");
-    rustix::thread::set_thread_uid(Uid::from_raw(NOBODY)).expect("setuid");
-}
-
-fn need_root(why: &str) {
-    if !geteuid().is_root() {
-        skip(format!("only root can {why}"));
-    }
-}
-
-/// Runs a role in namespaces of its own, where the limits on the number of queues are 2, and
-/// prepared by `setup`.
-fn in_namespaces(role: &str, setup: &str) {
-    need_root("make namespaces");
-    crate::programs::need("unshare", "util-linux");
-    let probe = Command::new("unshare").args(["--ipc", "--mount", "true"]).status();
-    if !probe.expect("unshare").success() {
-        skip("this container does not let root make namespaces");
-    }
-    let mut peer = Peer::cast(role);
-    let inner = peer.command();
-    let mut outer = Command::new("unshare");
-    outer.args(["--ipc", "--mount", "sh", "-c", &format!("{setup} && exec \"$@\""), "sh"]);
-    outer.arg(inner.get_program()).args(inner.get_args());
-    for (key, value) in inner.get_envs() {
-        match value {
-            Some(value) => outer.env(key, value),
-            None => outer.env_remove(key),
-        };
-    }
-    let status = outer.stdin(Stdio::null()).status().expect("unshare");
-    assert!(status.success(), "the role {role} failed: {status}");
-}
-
 fn as_nobody(role: &str) {
     in_namespaces(
         role,
+        &["--ipc", "--mount"],
         "echo 2 > /proc/sys/fs/mqueue/queues_max && echo 2 > /proc/sys/kernel/msgmni",
     );
 }
@@ -81,7 +47,8 @@ fn names(result: Result<impl Sized, Error>, knob_part: &str) {
 }
 
 fn posix_limits() {
-    become_nobody();
+    // Not the user as whom the suites run at the same time: RLIMIT_MSGQUEUE is for all of a user's queues.
+    become_user(65_533);
     let limits = posix::Limits::read().expect("limits");
     let new = posix::QueueOptions::new;
     let name = |text: &str| Name::new(text).expect("a name");
@@ -170,7 +137,7 @@ fn nobody_creates() {
 /// The whole suites again, by a user who is nobody.
 fn suites_as_nobody() {
     need_root("become nobody");
-    crate::programs::need("setpriv", "util-linux");
+    need("setpriv", "util-linux");
     // A copy where nobody may run it; the build's directory may be private.
     let this = dir().join("suites");
     std::fs::set_permissions(dir(), Permissions::from_mode(0o711)).expect("chmod");
@@ -209,7 +176,11 @@ fn listed() {
     // Not at `/dev/mqueue`: the directory would stay, and any place must be found.
     let mount_point = dir().join("mqueue");
     std::fs::create_dir(&mount_point).expect("make a directory");
-    in_namespaces("lists", &format!("mount -t mqueue none {}", mount_point.display()));
+    in_namespaces(
+        "lists",
+        &["--ipc", "--mount"],
+        &format!("mount -t mqueue none {}", mount_point.display()),
+    );
     std::fs::remove_dir(mount_point).expect("remove");
 }
 
@@ -228,7 +199,10 @@ fn lists() {
     assert!(found[1].bytes.is_some_and(|bytes| bytes >= 5), "{found:?}");
     let registered = found[0].registered.expect("a process is registered");
     assert_eq!((registered.pid, registered.signal), (std::process::id(), 10));
-    assert_eq!(found, posix::queues_in(dir().join("mqueue")).expect("list"));
+    // Closing any descriptor of a queue ends this process's own registration, also that of a look.
+    let again = posix::queues_in(dir().join("mqueue")).expect("list");
+    assert_eq!(again[0].registered, None);
+    assert_eq!(again, posix::queues().expect("list"));
     // A pair has no name that anybody could see.
     let pair = posix::QueueOptions::new().pair().expect("pair");
     assert_eq!(posix::queues().expect("list").len(), 2);
@@ -243,7 +217,11 @@ fn lists() {
 }
 
 fn not_mounted() {
-    in_namespaces("lists_nothing", "while umount /dev/mqueue 2>/dev/null; do :; done; true");
+    in_namespaces(
+        "lists_nothing",
+        &["--ipc", "--mount"],
+        "while umount /dev/mqueue 2>/dev/null; do :; done; true",
+    );
 }
 
 fn lists_nothing() {

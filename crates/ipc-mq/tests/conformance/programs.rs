@@ -9,7 +9,7 @@ use ipc_core::{ErrorKind, Handoff, RecvMsg, SendMsg, Wait};
 use ipc_mq::posix::{self, Priority};
 use ipc_mq::sysv::{self, Key, MessageType, Select};
 use ipc_mq::{Backend, MailboxOptions, MailboxReceiver, MailboxSender};
-use ipc_testkit::{Harness, Peer, dir, hear, say, skip};
+use ipc_testkit::{Harness, Peer, Strace, dir, hear, need, say, skip};
 
 use crate::fixtures::{fresh_key, fresh_name};
 
@@ -30,14 +30,6 @@ pub(crate) fn cases(harness: Harness) -> Harness {
 
 pub(crate) fn soon() -> Wait {
     Wait::timeout(Duration::from_secs(30))
-}
-
-/// Skips the case where a program is not installed.
-pub(crate) fn need(program: &str, package: &str) {
-    let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output();
-    if !found.expect("run sh").status.success() {
-        skip(format!("{program} is not installed: apt-get install {package}"));
-    }
 }
 
 /// Skips the case where a Python package is not installed.
@@ -322,7 +314,6 @@ fn strace_counts() {
         (Backend::Posix, "mq_timedsend(", "mq_timedreceive("),
         (Backend::SystemV, "msgsnd(", "msgrcv("),
     ] {
-        let log = dir().join("strace");
         let options = MailboxOptions::new().backend(backend);
         let (there, back) = (
             options.create(&fresh_name()).expect("create"),
@@ -333,16 +324,7 @@ fn strace_counts() {
         back.sender().expect("sender").give(peer.command(), "tx").expect("give");
         let mut peer = peer.start();
         peer.expect("ready");
-        let pid = peer.pid().as_raw_nonzero().to_string();
-        let mut strace = Command::new("strace");
-        strace.args(["-p", &pid, "-o"]).arg(&log).stderr(Stdio::piped());
-        let mut strace = strace.spawn().expect("strace");
-        let mut attached = String::new();
-        let said = strace.stderr.as_mut().expect("it is a pipe");
-        BufReader::new(said).read_line(&mut attached).expect("read");
-        if !attached.contains("attached") {
-            skip(format!("strace may not trace a process here: {attached}"));
-        }
+        let strace = Strace::attach(&peer, &[]);
         peer.tell("go");
         let mut tx = there.sender().expect("sender");
         let mut rx = back.receiver().expect("receiver");
@@ -351,10 +333,8 @@ fn strace_counts() {
             assert_eq!(rx.recv_message(soon()).expect("receive"), b"round trip");
         }
         peer.join();
-        assert!(strace.wait().expect("wait").success());
 
-        let text = std::fs::read_to_string(&log).expect("read the log");
-        std::fs::remove_file(log).expect("remove");
+        let text = strace.log();
         let calls: Vec<_> = text
             .lines()
             .skip_while(|line| !line.starts_with(receive))

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ipc_core::{ErrorKind, Handoff, RecvMsg, SendMsg, Wait};
 use ipc_mq::sysv::{self, Key, Limits, MessageType, QueueOptions, Receiver, Select, Sender};
-use ipc_testkit::{Descriptors, Harness, Peer, block, dir, hear, say, skip};
+use ipc_testkit::{Descriptors, Harness, Peer, block, dir, hear, need, say, skip};
 
 use crate::fixtures::fresh_key;
 
@@ -52,7 +52,7 @@ fn bad_input() {
 fn ftok() {
     let path = dir();
     let script = "import ctypes,sys; print(ctypes.CDLL(None).ftok(sys.argv[1].encode(), 113))";
-    crate::programs::need("python3", "python3");
+    need("python3", "python3");
     let out = std::process::Command::new("python3")
         .args(["-c", script])
         .arg(std::ffi::OsStr::from_bytes(path.as_os_str().as_bytes()))

@@ -1,12 +1,12 @@
 //! Programs that nobody here wrote: the shell, coreutils, a C compiler's output, Python.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use ipc_core::{Framed, Handoff, RecvMsg, SendMsg, Wait};
 use ipc_pipe::{DuplexPipe, FifoOptions, PipeOptions, pipe};
-use ipc_testkit::{Harness, Peer, dir, hear, say, skip};
+use ipc_testkit::{Harness, Peer, Strace, dir, hear, need, say};
 
 pub(crate) fn cases(harness: Harness) -> Harness {
     harness
@@ -22,14 +22,6 @@ pub(crate) fn cases(harness: Harness) -> Harness {
 
 fn soon() -> Wait {
     Wait::timeout(Duration::from_secs(30))
-}
-
-/// Skips the case where a program is not installed.
-fn need(program: &str, package: &str) {
-    let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output();
-    if !found.expect("run sh").status.success() {
-        skip(format!("{program} is not installed: apt-get install {package}"));
-    }
 }
 
 fn cat_reads_our_fifo() {
@@ -154,23 +146,13 @@ const TRIPS: usize = 1000;
 
 fn strace_counts() {
     need("strace", "strace");
-    let log = dir().join("strace");
     let (mut here, there) = PipeOptions::new().open_duplex().expect("pipes");
     let mut peer = Peer::cast("echoes");
     there.give(peer.command(), "end").expect("give");
     let mut peer = peer.start();
     peer.expect("ready");
 
-    let pid = peer.pid().as_raw_nonzero().to_string();
-    let mut strace = Command::new("strace");
-    strace.args(["-p", &pid, "-o"]).arg(&log).stderr(Stdio::piped());
-    let mut strace = strace.spawn().expect("strace");
-    let mut attached = String::new();
-    let said = strace.stderr.as_mut().expect("it is a pipe");
-    BufReader::new(said).read_line(&mut attached).expect("read");
-    if !attached.contains("attached") {
-        skip(format!("strace may not trace a process here: {attached}"));
-    }
+    let strace = Strace::attach(&peer, &[]);
     peer.tell("go");
     let mut buf = *b"round trip";
     for _ in 0..TRIPS {
@@ -178,10 +160,8 @@ fn strace_counts() {
         here.read_exact(&mut buf).expect("read");
     }
     peer.join();
-    assert!(strace.wait().expect("wait").success());
 
-    let log_text = std::fs::read_to_string(&log).expect("read the log");
-    std::fs::remove_file(log).expect("remove");
+    let log_text = strace.log();
     // From the first round trip to the last, nothing but a read and a write for each.
     let trips: Vec<_> = log_text
         .lines()
