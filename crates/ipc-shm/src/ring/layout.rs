@@ -1,0 +1,65 @@
+//! Where things are in a ring.
+//!
+//! ```text
+//!    0  MAGIC, LENGTH of the data in bytes, ELEMENT
+//!  128  PRODUCER: who it is          (written when an end is attached or dropped)
+//!  256  CONSUMER: who it is
+//!  384  HEAD: how far the consumer is, in bytes since the beginning (written now and then by it)
+//!  512  CONSUMER_SLEEPS, CONSUMER_GONE      (read by the producer at every send)
+//!  640  PRODUCER_SLEEPS, PRODUCER_GONE      (read by the consumer when it publishes HEAD)
+//! 1024  data
+//! ```
+//!
+//! Words that different ends write are 128 bytes apart: processors fetch cache lines in pairs.
+//!
+//! # Records
+//!
+//! A record is a header of 8 bytes, the message, and zeros up to a multiple of 8. The header is the
+//! **commit word**: 0 until the record is whole, then its length and [`COMMITTED`]. So a short message
+//! crosses from one processor to the other in one cache line, with the word that announces it.
+//!
+//! A record does not wrap: what is left at the end of the data is a [`PAD`], and the record begins at 0.
+//!
+//! For the consumer to find 0 where the next record will be, the producer has set it to 0 before it commits
+//! the record before. It does so ahead, some hundred bytes at a time, and never for the inside of a record.
+
+/// What every ring begins with: the layout's version is its last byte.
+pub(crate) const MAGIC_VALUE: u64 = u64::from_be_bytes(*b"ipcspsc\x01");
+
+pub(crate) const MAGIC: usize = 0;
+pub(crate) const LENGTH: usize = 8;
+pub(crate) const ELEMENT: usize = 16;
+pub(crate) const PRODUCER: usize = 128;
+pub(crate) const CONSUMER: usize = 256;
+pub(crate) const HEAD: usize = 384;
+pub(crate) const CONSUMER_SLEEPS: usize = 512;
+pub(crate) const CONSUMER_GONE: usize = 520;
+pub(crate) const PRODUCER_SLEEPS: usize = 640;
+pub(crate) const PRODUCER_GONE: usize = 648;
+pub(crate) const DATA: usize = 1024;
+
+/// What an end says in the word at which it sleeps.
+pub(crate) const ASLEEP: u64 = 1;
+/// Its process cannot be reached by, or cannot make, a `membarrier`: who looks makes a full fence first.
+pub(crate) const WANTS_FENCES: u64 = 2;
+
+/// A header's bits beside the length.
+pub(crate) const COMMITTED: u64 = 1 << 63;
+pub(crate) const PAD: u64 = 1 << 62;
+
+/// The length of a header.
+pub(crate) const HEADER: usize = 8;
+
+/// The shortest and the longest data.
+pub(crate) const MIN: usize = 64;
+pub(crate) const MAX: usize = 1 << 31;
+
+/// How many bytes a record of a message takes.
+pub(crate) const fn record(len: usize) -> usize {
+    HEADER + len.next_multiple_of(8)
+}
+
+/// The longest message: two records and the word after them fit, wherever the first begins.
+pub(crate) const fn max_len(capacity: usize) -> usize {
+    capacity / 2 - 2 * HEADER
+}

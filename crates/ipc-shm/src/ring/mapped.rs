@@ -1,0 +1,161 @@
+//! A ring's memory, over a region that is mapped.
+#![expect(unsafe_code, reason = "every access of a ring to its region is made here")]
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence, fence};
+use std::time::Duration;
+
+use ipc_core::RegionMut;
+use rustix::event::Timespec;
+use rustix::thread::futex;
+
+use super::fences;
+use super::memory::Memory;
+use crate::RegionExt;
+
+/// A region, as a ring sees it.
+///
+/// Invariant: the region is as long as the ring says, which was checked when the ring was attached.
+#[derive(Debug)]
+pub(crate) struct Mapped<R> {
+    region: R,
+    /// Whether a light fence must be a full one: this process cannot be reached by `membarrier`, or
+    /// cannot make one, or somebody wants it so.
+    full_fences: bool,
+}
+
+impl<R: RegionMut> Mapped<R> {
+    pub(crate) fn new(region: R, full_fences: bool) -> Self {
+        Self { region, full_fences: full_fences || !fences::register() }
+    }
+
+    pub(crate) fn region(&self) -> &R {
+        &self.region
+    }
+
+    /// Whether this process must make full fences, and ask the peer for them.
+    pub(crate) const fn full_fences(&self) -> bool {
+        self.full_fences
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.region.len()
+    }
+
+    /// Copies a part of a message out.
+    pub(crate) fn read_part(&self, at: usize, buf: &mut [u8]) {
+        // A record is in the region: the check cannot fail.
+        let _ = self.region.read_at(at, buf);
+    }
+
+    /// Copies a part of a message in.
+    pub(crate) fn write_part(&self, at: usize, bytes: &[u8]) {
+        // A claim is in the region: the check cannot fail.
+        let _ = self.region.write_at(at, bytes);
+    }
+
+    /// A message as a slice.
+    ///
+    /// # Safety
+    ///
+    /// The bytes are in the region, and nobody writes to them as long as the slice lives.
+    pub(crate) unsafe fn slice(&self, at: usize, len: usize) -> &[u8] {
+        // SAFETY: the region is mapped, initialised and readable as long as it is borrowed; the rest is
+        // what the caller promises.
+        unsafe { std::slice::from_raw_parts(self.at(at), len) }
+    }
+
+    fn at(&self, offset: usize) -> *mut u8 {
+        debug_assert!(offset <= self.region.len(), "{offset} is not in the region");
+        // SAFETY: callers pass offsets within the ring or, for no bytes, its end, and the ring is within the
+        // region.
+        unsafe { self.region.base().as_ptr().add(offset) }
+    }
+
+    #[inline]
+    fn word(&self, offset: usize) -> &AtomicU64 {
+        // SAFETY: the word is in the region, which is mapped, initialised and writable as long as it is
+        // borrowed, and aligned to 64; offsets of words are multiples of 8.
+        unsafe { &*self.at(offset).cast::<AtomicU64>() }
+    }
+
+    /// The half of a word that the kernel compares.
+    fn futex(&self, offset: usize) -> &AtomicU32 {
+        let low = offset + if cfg!(target_endian = "big") { 4 } else { 0 };
+        // SAFETY: as for the whole word.
+        unsafe { &*self.at(low).cast::<AtomicU32>() }
+    }
+}
+
+impl<R: RegionMut> Memory for Mapped<R> {
+    #[inline]
+    fn load(&self, at: usize, order: Ordering) -> u64 {
+        self.word(at).load(order)
+    }
+
+    #[inline]
+    fn store(&self, at: usize, value: u64, order: Ordering) {
+        self.word(at).store(value, order);
+    }
+
+    fn compare_exchange(&self, at: usize, old: u64, new: u64) -> Result<u64, u64> {
+        self.word(at).compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire)
+    }
+
+    #[inline]
+    fn read(&self, at: usize, buf: &mut [u8]) {
+        let (words, rest) = buf.as_chunks_mut::<8>();
+        let end = at + 8 * words.len();
+        for (i, word) in words.iter_mut().enumerate() {
+            *word = self.load(at + 8 * i, Ordering::Relaxed).to_ne_bytes();
+        }
+        if !rest.is_empty() {
+            let word = self.load(end, Ordering::Relaxed).to_ne_bytes();
+            rest.copy_from_slice(&word[..rest.len()]);
+        }
+    }
+
+    #[inline]
+    fn write(&self, at: usize, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        let end = at + 8 * words.len();
+        for (i, word) in words.iter().enumerate() {
+            self.store(at + 8 * i, u64::from_ne_bytes(*word), Ordering::Relaxed);
+        }
+        if !rest.is_empty() {
+            let mut word = [0; 8];
+            word[..rest.len()].copy_from_slice(rest);
+            self.store(end, u64::from_ne_bytes(word), Ordering::Relaxed);
+        }
+    }
+
+    fn zero(&self, at: usize, len: usize) {
+        for word in (at..at + len).step_by(8) {
+            self.store(word, 0, Ordering::Relaxed);
+        }
+    }
+
+    #[inline]
+    fn light_fence(&self) {
+        if self.full_fences {
+            fence(Ordering::SeqCst);
+        } else {
+            compiler_fence(Ordering::SeqCst);
+        }
+    }
+
+    fn heavy_fence(&self) {
+        fence(Ordering::SeqCst);
+        // Where the kernel has none, both ends make full fences.
+        fences::heavy();
+    }
+
+    fn sleep(&self, at: usize, value: u32, timeout: Duration) {
+        let timeout = Timespec::try_from(timeout).ok();
+        // Woken, changed before, a signal, the time: the caller looks again in any case.
+        let _ = futex::wait(self.futex(at), futex::Flags::empty(), value, timeout.as_ref());
+    }
+
+    fn wake(&self, at: usize) {
+        let _ = futex::wake(self.futex(at), futex::Flags::empty(), 1);
+    }
+}

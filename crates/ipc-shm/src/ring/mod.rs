@@ -1,0 +1,57 @@
+//! Rings: messages through shared memory, without a system call for each.
+//!
+//! [`spsc`] is bounded, and has one sender and one receiver, in two threads or two processes. An end waits as
+//! its [`Strategy`] says; one whose peer's process dies learns of it within 20 ms, and the receiver gets what
+//! was committed before that.
+//!
+//! # Examples
+//!
+//! Both ends in one process; one of them goes to a child by [`Handoff`](ipc_core::Handoff):
+//!
+//! ```
+//! use ipc_core::{RecvMsg, SendMsg};
+//! use ipc_shm::ring::RingOptions;
+//!
+//! let (mut tx, mut rx) = RingOptions::new().pair()?;
+//! let sender = std::thread::spawn(move || (0..1000_u64).try_for_each(|n| tx.send(&n.to_le_bytes())));
+//! let mut buf = [0; 8];
+//! for n in 0..1000_u64 {
+//!     assert_eq!(rx.recv(&mut buf)?, 8);
+//!     assert_eq!(u64::from_le_bytes(buf), n);
+//! }
+//! sender.join().unwrap()?;
+//! # Ok::<(), ipc_core::Error>(())
+//! ```
+//!
+//! # What is promised, and what is not
+//!
+//! - A message is received whole, once, in order, or was not committed when its sender died.
+//! - Whatever a peer writes into the memory, an end sends, receives, or says
+//!   [`Corrupted`](ipc_core::ErrorKind::Corrupted): it never touches a byte outside of the ring, and never
+//!   waits beyond its deadline. What it receives from a peer that breaks the rules is whatever that wrote.
+//! - A ring has one sender and one receiver in its life. Who comes after one that died makes a new ring.
+//!
+//! # Limitations
+//!
+//! - There is no descriptor to poll.
+//! - A forked copy of an end is none: the child's death would not be seen, and what either drops ends the ring
+//!   for both. Make the ring before the fork (`RingOptions::init`), and attach on each side after it.
+//! - Until a child adopts the end that it was given, nobody is there who could die: wait with a deadline for
+//!   its first message.
+//! - A ring over a [private](crate::Private) mapping carries nothing anywhere.
+//! - A process is known by its pid and start time: the ends must be in one pid namespace, and `/proc` mounted.
+//! - Spinning on one processor, with the other end on the same, waits for the scheduler.
+
+mod end;
+mod fences;
+mod layout;
+mod mapped;
+mod memory;
+#[cfg(test)]
+mod model;
+pub mod spsc;
+mod spsc_core;
+mod waiting;
+
+pub use end::RingOptions;
+pub use waiting::Strategy;

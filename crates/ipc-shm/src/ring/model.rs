@@ -1,0 +1,269 @@
+//! The protocol of a ring under a model checker, which tries every order in which two threads can run and
+//! every store that a load can see.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering as StdOrdering;
+use std::time::Duration;
+
+use loom::sync::atomic::{AtomicU64, Ordering, fence};
+use loom::sync::{Arc, Condvar, Mutex};
+use proptest::prelude::*;
+
+use super::layout::{
+    CONSUMER_GONE, CONSUMER_SLEEPS, DATA, MIN, PRODUCER_GONE, PRODUCER_SLEEPS, max_len,
+};
+use super::mapped::Mapped;
+use super::memory::Memory;
+use super::spsc_core::{Consumer, NotReceived, NotSent, Producer, leave, sleep};
+use crate::Anonymous;
+
+/// Memory that the checker watches: the words of the layout that a ring uses, and the futex as the kernel
+/// has it, with a lock.
+struct Model {
+    words: Vec<AtomicU64>,
+    kernel: Mutex<()>,
+    woken: Condvar,
+    fences: bool,
+}
+
+/// The words of a ring before its data that are more than names.
+const CONTROL: [usize; 6] = [
+    super::layout::HEAD,
+    CONSUMER_SLEEPS,
+    CONSUMER_GONE,
+    PRODUCER_SLEEPS,
+    PRODUCER_GONE,
+    super::layout::PRODUCER,
+];
+
+impl Model {
+    fn new(capacity: usize, fences: bool) -> Arc<Self> {
+        let words = (0..CONTROL.len() + capacity / 8).map(|_| AtomicU64::new(0)).collect();
+        Arc::new(Self { words, kernel: Mutex::new(()), woken: Condvar::new(), fences })
+    }
+
+    fn word(&self, at: usize) -> &AtomicU64 {
+        let index = match at.checked_sub(DATA) {
+            Some(data) => CONTROL.len() + data / 8,
+            None => CONTROL.iter().position(|word| *word == at).expect("a word of the layout"),
+        };
+        &self.words[index]
+    }
+}
+
+fn order(order: StdOrdering) -> Ordering {
+    order
+}
+
+impl Memory for Model {
+    fn load(&self, at: usize, how: StdOrdering) -> u64 {
+        self.word(at).load(order(how))
+    }
+
+    fn store(&self, at: usize, value: u64, how: StdOrdering) {
+        self.word(at).store(value, order(how));
+    }
+
+    fn compare_exchange(&self, at: usize, old: u64, new: u64) -> Result<u64, u64> {
+        self.word(at).compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire)
+    }
+
+    fn read(&self, at: usize, buf: &mut [u8]) {
+        for (i, chunk) in buf.chunks_mut(8).enumerate() {
+            let word = self.load(at + 8 * i, StdOrdering::Relaxed).to_le_bytes();
+            chunk.copy_from_slice(&word[..chunk.len()]);
+        }
+    }
+
+    fn write(&self, at: usize, bytes: &[u8]) {
+        for (i, chunk) in bytes.chunks(8).enumerate() {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.store(at + 8 * i, u64::from_le_bytes(word), StdOrdering::Relaxed);
+        }
+    }
+
+    fn zero(&self, at: usize, len: usize) {
+        (at..at + len).step_by(8).for_each(|word| self.store(word, 0, StdOrdering::Relaxed));
+    }
+
+    fn light_fence(&self) {
+        if self.fences {
+            fence(Ordering::SeqCst);
+        }
+    }
+
+    fn heavy_fence(&self) {
+        if self.fences {
+            fence(Ordering::SeqCst);
+        }
+    }
+
+    fn sleep(&self, at: usize, value: u32, _timeout: Duration) {
+        // As the kernel does: it compares under the lock that a wake takes. There is no timeout, so that a
+        // wake-up that is lost is a deadlock, which the checker reports.
+        let lock = self.kernel.lock().expect("lock");
+        if self.load(at, StdOrdering::SeqCst) as u32 == value {
+            drop(self.woken.wait(lock).expect("wait"));
+        }
+    }
+
+    fn wake(&self, _at: usize) {
+        let _lock = self.kernel.lock().expect("lock");
+        self.woken.notify_all();
+    }
+}
+
+fn send(core: &mut Producer, memory: &impl Memory, msg: &[u8]) -> Result<(), NotSent> {
+    let claim = core.claim(memory, msg.len())?;
+    memory.write(claim.at, msg);
+    core.commit(memory, claim);
+    core.notify(memory);
+    Ok(())
+}
+
+fn recv(core: &mut Consumer, memory: &impl Memory) -> Result<Vec<u8>, NotReceived> {
+    let found = core.peek(memory)?;
+    let mut msg = vec![0; found.len];
+    memory.read(found.at, &mut msg);
+    core.release(memory, found);
+    Ok(msg)
+}
+
+/// Two messages from one thread to another that sleeps when there is none.
+fn exchange(fences: bool) {
+    let memory = Model::new(MIN, fences);
+    let there = Arc::clone(&memory);
+    let producer = loom::thread::spawn(move || {
+        let mut core = Producer::new(MIN);
+        for message in [b"one".as_slice(), b"three"] {
+            assert_eq!(send(&mut core, &*there, message), Ok(()));
+        }
+        leave(&*there, PRODUCER_GONE, CONSUMER_SLEEPS);
+    });
+    let mut core = Consumer::new(MIN);
+    let mut received = Vec::new();
+    loop {
+        match recv(&mut core, &*memory) {
+            Ok(message) => received.push(message),
+            Err(NotReceived::Gone) => break,
+            Err(NotReceived::Empty) => {
+                let ready = || !matches!(core.peek(&*memory), Err(NotReceived::Empty));
+                sleep(&*memory, CONSUMER_SLEEPS, Duration::MAX, ready);
+            }
+            Err(NotReceived::Corrupted) => panic!("corrupted"),
+        }
+    }
+    producer.join().expect("join");
+    assert_eq!(received, [b"one".to_vec(), b"three".to_vec()]);
+}
+
+fn check(run: impl Fn() + Sync + Send + 'static) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(run);
+}
+
+#[test]
+fn every_message_arrives_whole_and_no_sleeper_is_forgotten() {
+    check(|| exchange(true));
+}
+
+/// The same without fences. In a process of its own: what the checker does when it finds a deadlock is more
+/// than a test survives.
+#[test]
+fn without_fences_a_sleeper_is_forgotten_and_the_checker_sees_it() {
+    const CHILD: &str = "IPC_SHM_TEST_WITHOUT_FENCES";
+    if std::env::var_os(CHILD).is_some() {
+        check(|| exchange(false));
+        return;
+    }
+    let name = "ring::model::without_fences_a_sleeper_is_forgotten_and_the_checker_sees_it";
+    let mut child = std::process::Command::new(std::env::current_exe().expect("own path"));
+    let output =
+        child.args(["--exact", name, "--nocapture"]).env(CHILD, "1").output().expect("run");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("deadlock"), "it found nothing: {said}");
+}
+
+/// A ring that is too small for what is sent: the producer sleeps, and positions wrap.
+#[test]
+fn a_producer_that_sleeps_for_want_of_room_is_woken() {
+    check(|| {
+        let memory = Model::new(MIN, true);
+        let there = Arc::clone(&memory);
+        let producer = loom::thread::spawn(move || {
+            let mut core = Producer::new(MIN);
+            for message in [[1_u8; 16], [2; 16], [3; 16]] {
+                while let Err(why) = send(&mut core, &*there, &message) {
+                    assert_eq!(why, NotSent::Full);
+                    let ready = || !matches!(core.claim(&*there, 16), Err(NotSent::Full));
+                    sleep(&*there, PRODUCER_SLEEPS, Duration::MAX, ready);
+                }
+            }
+        });
+        let mut core = Consumer::new(MIN);
+        let mut received = Vec::new();
+        while received.len() < 3 {
+            match recv(&mut core, &*memory) {
+                Ok(message) => received.push(message[0]),
+                Err(NotReceived::Empty) => loom::thread::yield_now(),
+                Err(why) => panic!("{why:?}"),
+            }
+        }
+        producer.join().expect("join");
+        assert_eq!(received, [1, 2, 3]);
+    });
+}
+
+proptest! {
+    /// One thread, any mixture of sends and receives, against a queue.
+    #[test]
+    fn it_is_a_queue(
+        power in 6u32..10,
+        steps in prop::collection::vec((any::<bool>(), 0usize..300), 1..400),
+    ) {
+        let capacity = 1 << power;
+        let memory = Mapped::new(Anonymous::new(DATA + capacity).expect("memory"), false);
+        let (mut tx, mut rx) = (Producer::new(capacity), Consumer::new(capacity));
+        let mut queue = VecDeque::new();
+        let mut number = 0_u8;
+        for (sends, len) in steps {
+            if sends {
+                let len = len % (max_len(capacity) + 1);
+                number = number.wrapping_add(1);
+                match send(&mut tx, &memory, &vec![number; len]) {
+                    Ok(()) => queue.push_back(vec![number; len]),
+                    Err(NotSent::Full) => prop_assert!(!queue.is_empty(), "empty and full"),
+                    Err(why) => prop_assert!(false, "{why:?}"),
+                }
+            } else {
+                match recv(&mut rx, &memory) {
+                    Ok(message) => prop_assert_eq!(Some(message), queue.pop_front()),
+                    Err(NotReceived::Empty) => prop_assert!(queue.is_empty()),
+                    Err(why) => prop_assert!(false, "{why:?}"),
+                }
+            }
+        }
+    }
+
+    /// Whatever stands in the ring, a consumer gets messages that lie in it, or says what it is.
+    #[test]
+    fn garbage_is_never_out_of_bounds(words: Vec<u64>, power in 6u32..10) {
+        let capacity = 1 << power;
+        let memory = Mapped::new(Anonymous::new(DATA + capacity).expect("memory"), false);
+        for (i, word) in words.into_iter().take(capacity / 8).enumerate() {
+            memory.store(DATA + 8 * i, word, StdOrdering::Relaxed);
+        }
+        let mut rx = Consumer::new(capacity);
+        for _ in 0..capacity {
+            match rx.peek(&memory) {
+                Ok(found) => {
+                    prop_assert!(found.at >= DATA && found.at + found.len <= DATA + capacity);
+                    rx.release(&memory, found);
+                }
+                Err(_) => break,
+            }
+        }
+    }
+}

@@ -1,0 +1,443 @@
+//! A ring between one sender and one receiver.
+
+use std::process::Command;
+
+use ipc_core::{
+    Caps, Error, ErrorKind, Handoff, Mechanism, Pair, Persistence, RecvMsg, RegionMut, Rejected,
+    Result, SendMsg, Shape, Wait,
+};
+
+use super::RingOptions;
+use super::end::{Place, Role};
+use super::memory::Memory;
+use super::spsc_core::{Claim, Consumer, Found, NotReceived, NotSent, Producer};
+use super::waiting::{Next, Patience, Waiting, look_away};
+use crate::Memfd;
+
+/// The sending end of a ring with one sender and one receiver.
+///
+/// # Blocking
+///
+/// Sending makes no system call, unless the receiver sleeps or there is no room; then it waits as its
+/// [`Strategy`](super::Strategy) says.
+///
+/// # Peer death
+///
+/// A receiver that is dropped, or whose process dies, makes every send [`ErrorKind::Disconnected`]. The
+/// death of a process is noticed by who waits, within 20 ms.
+///
+/// # Errors
+///
+/// As [`SendMsg`] says; [`ErrorKind::Corrupted`], from then on, when the receiver has written nonsense
+/// into the ring.
+///
+/// # Examples
+///
+/// ```
+/// use ipc_core::{ErrorKind, RecvMsg, SendMsg};
+/// use ipc_shm::ring::RingOptions;
+///
+/// let (mut tx, mut rx) = RingOptions::new().pair()?;
+/// tx.send(b"one")?;
+/// tx.send(b"two")?;
+/// drop(tx);
+///
+/// let mut buf = [0; 64];
+/// assert_eq!(rx.recv(&mut buf)?, 3);
+/// assert_eq!(rx.recv(&mut buf)?, 3);
+/// assert_eq!(rx.recv(&mut buf).unwrap_err().kind(), ErrorKind::Disconnected);
+/// # Ok::<(), ipc_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Sender<R: RegionMut = Memfd> {
+    place: Place<R>,
+    core: Producer,
+    corrupted: bool,
+}
+
+/// The receiving end of a ring with one sender and one receiver.
+///
+/// What a sender that died had committed is received, each message whole and once, before
+/// [`ErrorKind::Disconnected`].
+///
+/// # Errors
+///
+/// As [`RecvMsg`] says; [`ErrorKind::Corrupted`], from then on, when the sender has written nonsense into
+/// the ring.
+///
+/// # Examples
+///
+/// See [`Sender`].
+#[derive(Debug)]
+pub struct Receiver<R: RegionMut = Memfd> {
+    place: Place<R>,
+    core: Consumer,
+    patience: Patience,
+    corrupted: bool,
+}
+
+const SEND: &str = "send to ring";
+const RECV: &str = "receive from ring";
+
+impl<R: RegionMut> Sender<R> {
+    /// Takes the sender's place in the ring that [`RingOptions::init`] has made in this memory.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::NotFound`] when there is no ring yet;
+    /// - [`ErrorKind::Corrupted`] when there is something else;
+    /// - [`ErrorKind::WrongType`] when it is a ring of another version of this crate;
+    /// - [`ErrorKind::AlreadyExists`] when it has, or had, a sender;
+    /// - [`ErrorKind::InvalidInput`] when the memory is too small for any ring.
+    pub fn attach(region: R, options: &RingOptions) -> Result<Self> {
+        Place::take(region, Role::Producer, options, false).map(Self::new)
+    }
+
+    fn new(place: Place<R>) -> Self {
+        let core = Producer::new(place.capacity);
+        Self { place, core, corrupted: false }
+    }
+
+    /// Makes room for a message of `len` bytes, which is then written in its place and not copied.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SendMsg`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ipc_core::{RecvMsg, Wait};
+    /// use ipc_shm::ring::RingOptions;
+    ///
+    /// let (mut tx, mut rx) = RingOptions::new().pair()?;
+    /// let mut grant = tx.reserve(11, Wait::Forever)?;
+    /// grant.write_at(0, b"hello ")?;
+    /// grant.write_at(6, b"world")?;
+    /// grant.commit();
+    ///
+    /// let view = rx.peek(Wait::Forever)?;
+    /// let mut word = [0; 5];
+    /// view.read_at(6, &mut word)?;
+    /// view.release();
+    /// assert_eq!(&word, b"world");
+    /// # Ok::<(), ipc_core::Error>(())
+    /// ```
+    pub fn reserve(&mut self, len: usize, wait: Wait) -> Result<Grant<'_, R>> {
+        let claim = self.claim(len, wait)?;
+        // What is written into a grant that is then dropped stands where headers will be.
+        self.core.forget_clean();
+        Ok(Grant { sender: self, claim, len })
+    }
+
+    #[inline]
+    fn claim(&mut self, len: usize, wait: Wait) -> Result<Claim> {
+        let max = self.core.max_len();
+        if len > max || self.corrupted {
+            return Err(self.refuse(len, max));
+        }
+        match self.core.claim(self.place.memory(), len) {
+            Ok(claim) => Ok(claim),
+            Err(why) => self.wait_for_room(len, wait, why),
+        }
+    }
+
+    #[cold]
+    fn refuse(&self, len: usize, max: usize) -> Error {
+        if len > max {
+            return Error::new(ErrorKind::MessageTooLarge { len, max }, SEND);
+        }
+        Error::new(ErrorKind::Corrupted, SEND)
+    }
+
+    #[cold]
+    fn wait_for_room(&mut self, len: usize, wait: Wait, mut why: NotSent) -> Result<Claim> {
+        let mut waiting = Waiting::for_room(wait, self.place.strategy);
+        loop {
+            match why {
+                NotSent::Full => {}
+                NotSent::Gone => return Err(Error::new(ErrorKind::Disconnected, SEND)),
+                NotSent::Corrupted => {
+                    self.corrupted = true;
+                    return Err(Error::new(ErrorKind::Corrupted, SEND));
+                }
+            }
+            match waiting.next() {
+                // The receiver writes how far it is for every message: to look too often slows it
+                // down, and finds room for one message.
+                Next::Look => look_away(),
+                Next::Sleep(time) => {
+                    let (core, memory) = (&mut self.core, self.place.memory());
+                    self.place
+                        .sleep(time, || !matches!(core.claim(memory, len), Err(NotSent::Full)));
+                }
+                Next::CheckPeer => self.place.check_peer(),
+                Next::GiveUp if !self.place.check_is_due() => {
+                    return Err(Error::new(wait.exhausted(), SEND));
+                }
+                // Whoever only ever waits shortly must learn of a dead peer as well.
+                Next::GiveUp => self.place.check_peer(),
+            }
+            match self.core.claim(self.place.memory(), len) {
+                Ok(claim) => return Ok(claim),
+                Err(next) => why = next,
+            }
+        }
+    }
+}
+
+impl<R: RegionMut> SendMsg for Sender<R> {
+    fn max_len(&self) -> usize {
+        self.core.max_len()
+    }
+
+    #[inline]
+    fn send_with(&mut self, msg: &[u8], wait: Wait) -> Result<()> {
+        let claim = self.claim(msg.len(), wait)?;
+        let memory = self.place.memory();
+        memory.write(claim.at, msg);
+        self.core.commit(memory, claim);
+        self.core.notify(memory);
+        Ok(())
+    }
+}
+
+/// Room in a ring for a message that is not sent yet. Dropping it sends nothing.
+#[derive(Debug)]
+#[must_use = "nothing is sent before commit"]
+pub struct Grant<'a, R: RegionMut> {
+    sender: &'a mut Sender<R>,
+    claim: Claim,
+    len: usize,
+}
+
+impl<R: RegionMut> Grant<'_, R> {
+    /// Writes a part of the message. What is not written is whatever was there.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`] for bytes outside of the message.
+    pub fn write_at(&mut self, offset: usize, bytes: &[u8]) -> Result<()> {
+        check(offset, bytes.len(), self.len, SEND)?;
+        self.sender.place.memory().write_part(self.claim.at + offset, bytes);
+        Ok(())
+    }
+
+    /// Sends it.
+    pub fn commit(self) {
+        let memory = self.sender.place.memory();
+        self.sender.core.commit(memory, self.claim);
+        self.sender.core.notify(memory);
+    }
+}
+
+/// Checks that some bytes are in a message.
+fn check(offset: usize, len: usize, of: usize, op: &'static str) -> Result<()> {
+    match offset.checked_add(len) {
+        Some(end) if end <= of => Ok(()),
+        _ => {
+            Err(Error::new(ErrorKind::InvalidInput, op)
+                .with_note("the bytes end after the message"))
+        }
+    }
+}
+
+impl<R: RegionMut> Receiver<R> {
+    /// Takes the receiver's place in the ring that [`RingOptions::init`] has made in this memory.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Sender::attach`].
+    pub fn attach(region: R, options: &RingOptions) -> Result<Self> {
+        Place::take(region, Role::Consumer, options, false).map(Self::new)
+    }
+
+    fn new(place: Place<R>) -> Self {
+        let core = Consumer::new(place.capacity);
+        Self { place, core, patience: Patience::default(), corrupted: false }
+    }
+
+    /// Finds the next message, which is then read in its place and not copied. See [`Sender::reserve`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`RecvMsg`], but [`ErrorKind::MessageTooLarge`].
+    pub fn peek(&mut self, wait: Wait) -> Result<View<'_, R>> {
+        let found = self.find(wait)?;
+        Ok(View { receiver: self, found })
+    }
+
+    #[inline]
+    fn find(&mut self, wait: Wait) -> Result<Found> {
+        if self.corrupted {
+            return Err(Error::new(ErrorKind::Corrupted, RECV));
+        }
+        match self.core.peek(self.place.memory()) {
+            Ok(found) => Ok(found),
+            Err(why) => self.wait_for_record(wait, why),
+        }
+    }
+
+    #[cold]
+    fn wait_for_record(&mut self, wait: Wait, mut why: NotReceived) -> Result<Found> {
+        let mut waiting = Waiting::new(wait, self.place.strategy);
+        if why == NotReceived::Empty && waiting.spins() {
+            self.patience.look_away();
+        }
+        loop {
+            match why {
+                NotReceived::Empty => {}
+                NotReceived::Gone => return Err(Error::new(ErrorKind::Disconnected, RECV)),
+                NotReceived::Corrupted => {
+                    self.corrupted = true;
+                    return Err(Error::new(ErrorKind::Corrupted, RECV));
+                }
+            }
+            match waiting.next() {
+                Next::Look => {}
+                Next::Sleep(time) => {
+                    let (core, memory) = (&mut self.core, self.place.memory());
+                    self.place
+                        .sleep(time, || !matches!(core.peek(memory), Err(NotReceived::Empty)));
+                }
+                Next::CheckPeer => self.place.check_peer(),
+                Next::GiveUp if !self.place.check_is_due() => {
+                    return Err(Error::new(wait.exhausted(), RECV));
+                }
+                // Whoever only ever waits shortly must learn of a dead peer as well.
+                Next::GiveUp => self.place.check_peer(),
+            }
+            match self.core.peek(self.place.memory()) {
+                Ok(found) => {
+                    self.patience.found(&waiting);
+                    return Ok(found);
+                }
+                Err(next) => why = next,
+            }
+        }
+    }
+}
+
+impl<R: RegionMut> RecvMsg for Receiver<R> {
+    #[inline]
+    fn recv_with(&mut self, buf: &mut [u8], wait: Wait) -> Result<usize> {
+        let found = self.find(wait)?;
+        let max = buf.len();
+        let Some(front) = buf.get_mut(..found.len) else {
+            let kind = ErrorKind::MessageTooLarge { len: found.len, max };
+            return Err(Error::new(kind, RECV));
+        };
+        let memory = self.place.memory();
+        memory.read(found.at, front);
+        self.core.release(memory, found);
+        self.patience.received();
+        Ok(found.len)
+    }
+}
+
+/// A message in a ring. Dropping it leaves the message there, for the next receive.
+#[derive(Debug)]
+pub struct View<'a, R: RegionMut> {
+    receiver: &'a mut Receiver<R>,
+    found: Found,
+}
+
+impl<R: RegionMut> View<'_, R> {
+    /// How many bytes the message has.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "it is a message and no collection")]
+    pub fn len(&self) -> usize {
+        self.found.len
+    }
+
+    /// Copies a part of the message out.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`] for bytes outside of the message.
+    pub fn read_at(&self, offset: usize, buf: &mut [u8]) -> Result<()> {
+        check(offset, buf.len(), self.found.len, RECV)?;
+        self.receiver.place.memory().read_part(self.found.at + offset, buf);
+        Ok(())
+    }
+
+    /// The message as a slice.
+    ///
+    /// # Safety
+    ///
+    /// As long as the slice lives, nobody writes to it: the sender's process is trusted to keep to the
+    /// protocol.
+    #[expect(unsafe_code, reason = "the contract is the caller's")]
+    pub unsafe fn as_slice(&self) -> &[u8] {
+        // SAFETY: the record was found to be in the ring; the rest is what the caller promises.
+        unsafe { self.receiver.place.memory().slice(self.found.at, self.found.len) }
+    }
+
+    /// Receives it: the room is the sender's again.
+    pub fn release(self) {
+        let memory = self.receiver.place.memory();
+        self.receiver.core.release(memory, self.found);
+    }
+}
+
+/// What both ends have for the default memory.
+macro_rules! end {
+    ($end:ident, $role:expr) => {
+        /// The end must not have been used: what it knows of the ring stays in this process.
+        impl Handoff for $end<Memfd> {
+            fn give(self, command: &mut Command, key: &str) -> Result<(), Rejected<Self>> {
+                if !self.core.is_unused() {
+                    let error = Error::new(ErrorKind::InvalidInput, "handoff")
+                        .with_note("hand an end of a ring over before its first message");
+                    return Err(Rejected { value: self, error });
+                }
+                let copy = match self.place.region().try_clone() {
+                    Ok(copy) => copy,
+                    Err(error) => return Err(Rejected { value: self, error }),
+                };
+                match copy.give(command, key) {
+                    Ok(()) => {
+                        // Not dropped: the place is the child's.
+                        self.place.give();
+                        Ok(())
+                    }
+                    Err(rejected) => Err(Rejected { value: self, error: rejected.error }),
+                }
+            }
+
+            fn adopt(key: &str) -> Result<Self> {
+                let memory = Memfd::adopt(key)?;
+                Place::take(memory, $role, &RingOptions::new(), true).map(Self::new)
+            }
+        }
+
+        impl<R: RegionMut> $end<R> {
+            /// How this end waits from now on.
+            pub fn set_strategy(&mut self, strategy: super::Strategy) {
+                self.place.strategy = strategy;
+            }
+        }
+
+        impl<R: RegionMut> Mechanism for $end<R> {
+            const NAME: &'static str = "shm-spsc";
+            const CAPS: Caps = Caps::new(Shape::Message)
+                .anonymous()
+                .persistence(Persistence::Process)
+                .boundaries()
+                .empty_messages()
+                .reports_peer_death();
+        }
+    };
+}
+
+end!(Sender, Role::Producer);
+end!(Receiver, Role::Consumer);
+
+impl Pair for Receiver<Memfd> {
+    type Peer = Sender<Memfd>;
+    type Options = RingOptions;
+
+    fn pair(options: &RingOptions) -> Result<(Self, Sender<Memfd>)> {
+        options.pair().map(|(tx, rx)| (rx, tx))
+    }
+}

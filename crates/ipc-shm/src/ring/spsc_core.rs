@@ -1,0 +1,270 @@
+//! The protocol of a ring between one producer and one consumer, without anything around it.
+
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::time::Duration;
+
+use super::layout::{
+    ASLEEP, COMMITTED, CONSUMER_GONE, CONSUMER_SLEEPS, DATA, HEAD, HEADER, PAD, PRODUCER_GONE,
+    PRODUCER_SLEEPS, WANTS_FENCES, max_len, record,
+};
+use super::memory::Memory;
+
+/// How far ahead the producer sets headers to 0.
+const AHEAD: usize = 512;
+
+/// Why nothing was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotSent {
+    /// There is no room now.
+    Full,
+    /// The consumer has gone.
+    Gone,
+    /// The consumer claims to have received what was not sent.
+    Corrupted,
+}
+
+/// Why nothing was received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotReceived {
+    /// There is no record now.
+    Empty,
+    /// The producer has gone, and there is no record any more.
+    Gone,
+    /// What stands in the place of a record is none.
+    Corrupted,
+}
+
+/// The producer's own state. Positions are bytes since the beginning of the ring.
+#[derive(Debug)]
+pub(crate) struct Producer {
+    capacity: usize,
+    tail: u64,
+    /// How far the consumer was when we last looked.
+    head: u64,
+    /// Words from `tail` up to here are 0.
+    clean: u64,
+}
+
+/// Room for a record: where its message goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Claim {
+    /// The offset of the message.
+    pub(crate) at: usize,
+    len: usize,
+    /// The bytes of the pad before the record, if there is one.
+    pad: Option<usize>,
+    /// What the tail will be.
+    next: u64,
+}
+
+impl Producer {
+    /// Of a ring whose data is zero and that nobody has used.
+    pub(crate) const fn new(capacity: usize) -> Self {
+        Self { capacity, tail: 0, head: 0, clean: capacity as u64 }
+    }
+
+    pub(crate) const fn max_len(&self) -> usize {
+        max_len(self.capacity)
+    }
+
+    /// Whether nothing was sent yet.
+    pub(crate) const fn is_unused(&self) -> bool {
+        self.tail == 0
+    }
+
+    /// Takes no word beyond the next header to be 0 any more.
+    pub(crate) fn forget_clean(&mut self) {
+        self.clean = self.tail + HEADER as u64;
+    }
+
+    /// Finds room for a message of `len` bytes, which is not too long.
+    #[inline]
+    pub(crate) fn claim<M: Memory>(&mut self, memory: &M, len: usize) -> Result<Claim, NotSent> {
+        // In the line that `notify` reads: it stays in this processor's cache.
+        if memory.load(CONSUMER_GONE, Acquire) != 0 {
+            return Err(NotSent::Gone);
+        }
+        let size = record(len);
+        let pos = self.offset(self.tail);
+        let rest = self.capacity - pos;
+        let (pad, at) = if size <= rest { (None, pos) } else { (Some(rest), 0) };
+        let next = self.tail + (pad.unwrap_or(0) + size) as u64;
+        // Room also for the header after it, which must be 0 before this record is committed.
+        if next + HEADER as u64 > self.head + self.capacity as u64 {
+            self.look_for_room(memory, next + HEADER as u64)?;
+        }
+        Ok(Claim { at: DATA + at + HEADER, len, pad, next })
+    }
+
+    #[cold]
+    fn look_for_room<M: Memory>(&mut self, memory: &M, end: u64) -> Result<(), NotSent> {
+        let head = memory.load(HEAD, Acquire);
+        // It only grows, and only over what was sent. (Whoever writes something else there breaks the
+        // ring, and nothing else.)
+        if head < self.head || head > self.tail || !head.is_multiple_of(8) {
+            return Err(NotSent::Corrupted);
+        }
+        self.head = head;
+        if end > head + self.capacity as u64 { Err(NotSent::Full) } else { Ok(()) }
+    }
+
+    /// Announces the record of a claim, whose message is in place.
+    #[inline]
+    pub(crate) fn commit<M: Memory>(&mut self, memory: &M, claim: Claim) {
+        let end = claim.next + HEADER as u64;
+        if end > self.clean {
+            self.clean_from(memory, claim.next);
+        }
+        let header = COMMITTED | claim.len as u64;
+        if let Some(pad) = claim.pad {
+            // The consumer looks there only after the pad.
+            memory.store(DATA, header, Relaxed);
+            let pos = self.offset(self.tail);
+            memory.store(DATA + pos, COMMITTED | PAD | (pad - HEADER) as u64, Release);
+        } else {
+            memory.store(claim.at - HEADER, header, Release);
+        }
+        self.tail = claim.next;
+    }
+
+    /// Sets the next header to 0, and as many words after it as are free and not too many.
+    fn clean_from<M: Memory>(&mut self, memory: &M, next: u64) {
+        let end = (next + AHEAD as u64).min(self.head + self.capacity as u64);
+        let (from, len) = (self.offset(next), (end - next) as usize);
+        let first = len.min(self.capacity - from);
+        memory.zero(DATA + from, first);
+        memory.zero(DATA, len - first);
+        self.clean = end;
+    }
+
+    /// Wakes the consumer if it sleeps. To be called after a commit.
+    #[inline]
+    pub(crate) fn notify<M: Memory>(&self, memory: &M) {
+        memory.light_fence();
+        if memory.load(CONSUMER_SLEEPS, Relaxed) != 0 {
+            attend(memory, CONSUMER_SLEEPS);
+        }
+    }
+
+    fn offset(&self, position: u64) -> usize {
+        position as usize & (self.capacity - 1)
+    }
+}
+
+/// The consumer's own state.
+#[derive(Debug)]
+pub(crate) struct Consumer {
+    capacity: usize,
+    head: u64,
+}
+
+/// A record that was found: where its message is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Found {
+    /// The offset of the message.
+    pub(crate) at: usize,
+    /// Its length.
+    pub(crate) len: usize,
+}
+
+impl Consumer {
+    /// Of a ring whose data is zero and that nobody has used.
+    pub(crate) const fn new(capacity: usize) -> Self {
+        Self { capacity, head: 0 }
+    }
+
+    /// Whether nothing was received yet.
+    pub(crate) const fn is_unused(&self) -> bool {
+        self.head == 0
+    }
+
+    /// Finds the next record.
+    #[inline]
+    pub(crate) fn peek<M: Memory>(&mut self, memory: &M) -> Result<Found, NotReceived> {
+        loop {
+            let pos = self.head as usize & (self.capacity - 1);
+            let header = memory.load(DATA + pos, Acquire);
+            if header == 0 {
+                return Err(self.nothing(memory, pos));
+            }
+            let len = (header & !(COMMITTED | PAD)) as usize;
+            let rest = self.capacity - pos;
+            match header & (COMMITTED | PAD) {
+                COMMITTED if len <= max_len(self.capacity) && record(len) <= rest => {
+                    return Ok(Found { at: DATA + pos + HEADER, len });
+                }
+                // A pad at the very beginning would be followed by another one, for ever.
+                pad if pad == COMMITTED | PAD && len == rest - HEADER && pos != 0 => {
+                    self.head += rest as u64;
+                }
+                _ => return Err(NotReceived::Corrupted),
+            }
+        }
+    }
+
+    /// What it means that there is no record.
+    fn nothing<M: Memory>(&self, memory: &M, pos: usize) -> NotReceived {
+        // What was committed before the producer went is there now.
+        if memory.load(PRODUCER_GONE, Acquire) != 0 && memory.load(DATA + pos, Acquire) == 0 {
+            return NotReceived::Gone;
+        }
+        NotReceived::Empty
+    }
+
+    /// Lets go of a record, and wakes the producer if it sleeps for want of room.
+    #[inline]
+    pub(crate) fn release<M: Memory>(&mut self, memory: &M, found: Found) {
+        self.head += record(found.len) as u64;
+        memory.store(HEAD, self.head, Release);
+        memory.light_fence();
+        if memory.load(PRODUCER_SLEEPS, Relaxed) != 0 {
+            attend(memory, PRODUCER_SLEEPS);
+        }
+    }
+}
+
+/// Does what the other end's word asks for: a full fence, because its process cannot make ours do one, and
+/// to be woken.
+#[cold]
+fn attend<M: Memory>(memory: &M, at: usize) {
+    if memory.load(at, Relaxed) & WANTS_FENCES != 0 {
+        memory.heavy_fence();
+    }
+    if memory.load(at, Relaxed) & ASLEEP != 0 {
+        wake(memory, at);
+    }
+}
+
+/// Wakes who sleeps at a word.
+fn wake<M: Memory>(memory: &M, at: usize) {
+    let wants = memory.load(at, Relaxed) & WANTS_FENCES;
+    memory.store(at, wants, Relaxed);
+    memory.wake(at);
+}
+
+/// Says that this end has gone, and wakes the other.
+pub(crate) fn leave<M: Memory>(memory: &M, gone: usize, sleeps: usize) {
+    memory.store(gone, 1, Release);
+    memory.heavy_fence();
+    wake(memory, sleeps);
+}
+
+/// Sleeps until the other end wakes us, for `timeout` at most. `ready` says whether there is something to
+/// do already.
+///
+/// The other end looks at the word after each of its steps, with nothing but a light fence between. So this
+/// end makes the heavy one: either it sees the step, or the other end sees the word.
+pub(crate) fn sleep<M: Memory>(
+    memory: &M,
+    at: usize,
+    timeout: Duration,
+    ready: impl FnOnce() -> bool,
+) {
+    let awake = memory.load(at, Relaxed) & WANTS_FENCES;
+    memory.store(at, awake | ASLEEP, Relaxed);
+    memory.heavy_fence();
+    if !ready() {
+        memory.sleep(at, (awake | ASLEEP) as u32, timeout);
+    }
+    memory.store(at, awake, Relaxed);
+}

@@ -1,0 +1,183 @@
+//! How an end of a ring waits for the other.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use ipc_core::Wait;
+
+/// What an end does while there is nothing to do.
+///
+/// # Examples
+///
+/// ```
+/// use ipc_shm::ring::{RingOptions, Strategy};
+/// let options = RingOptions::new().strategy(Strategy::Block);
+/// # let _ = options;
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Strategy {
+    /// Looks again and again. The fastest answer, for a whole processor; on one that the other end needs,
+    /// the slowest of all.
+    Spin,
+    /// Sleeps at once (`futex`). Waking costs the other end a system call, and some ten microseconds where
+    /// the processor sleeps too.
+    Block,
+    /// Spins for as long as a sleep would cost, then sleeps; with one usable processor it sleeps at once.
+    #[default]
+    Adaptive,
+}
+
+/// How long `Adaptive` spins: about what waking a sleeper costs.
+const SPIN: Duration = Duration::from_micros(50);
+
+/// How long a sleep lasts before the peer's life is looked at, and how often a spinner does so.
+pub(crate) const SLICE: Duration = Duration::from_millis(20);
+
+/// How many looks for a record there are between two at the clock.
+const LOOKS: u32 = 64;
+
+/// How long a receiver that spins lets the sender alone before its first look.
+///
+/// A receiver that is quicker than the sender finds each message the moment it is there, and looks at the
+/// cache line into which the next one is being written: the line goes to and fro for every message. So one
+/// that keeps finding single messages at once looks away for a while, until there are several; one that has
+/// to wait, as in a dialogue, looks all the time.
+#[derive(Debug, Default)]
+pub(crate) struct Patience {
+    pauses: u32,
+    /// Messages since there was none.
+    received: u32,
+    /// Whether the last one was there at the first looks.
+    quick: bool,
+}
+
+impl Patience {
+    const MOST: u32 = 64;
+    /// So many messages at a time are worth the look.
+    const ENOUGH: u32 = 16;
+    /// A wait of no more looks was none.
+    const QUICK: u32 = 2;
+
+    /// A message was received.
+    #[inline]
+    pub(crate) fn received(&mut self) {
+        self.received += 1;
+    }
+
+    /// There is none: looks away.
+    pub(crate) fn look_away(&mut self) {
+        self.pauses = if !self.quick {
+            self.pauses / 2
+        } else if self.received < Self::ENOUGH {
+            (self.pauses * 2 + 1).min(Self::MOST)
+        } else {
+            self.pauses
+        };
+        self.received = 0;
+        for _ in 0..self.pauses {
+            std::hint::spin_loop();
+        }
+    }
+
+    /// There is one again, after so many looks.
+    pub(crate) fn found(&mut self, waiting: &Waiting) {
+        self.quick = waiting.looks <= Self::QUICK;
+    }
+}
+
+/// Lets the receiver of a full ring work for some ten microseconds.
+pub(crate) fn look_away() {
+    const PAUSES: u32 = 512;
+    for _ in 0..PAUSES {
+        std::hint::spin_loop();
+    }
+}
+
+/// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Look again.
+    Look,
+    /// Sleep, for this long at most, and look again.
+    Sleep(Duration),
+    /// See whether the peer is alive, and look again.
+    CheckPeer,
+    /// The time is over.
+    GiveUp,
+}
+
+/// One wait, from its first look on.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    wait: Wait,
+    strategy: Strategy,
+    /// How many looks there are between two at the clock.
+    clock: u32,
+    looks: u32,
+    began: Option<Instant>,
+    checked: Option<Instant>,
+}
+
+impl Waiting {
+    /// A wait for a record: looks are short.
+    pub(crate) fn new(wait: Wait, strategy: Strategy) -> Self {
+        // With one processor, the other end can do nothing while this one spins.
+        let strategy = match strategy {
+            Strategy::Adaptive if !several_processors() => Strategy::Block,
+            strategy => strategy,
+        };
+        Self { wait, strategy, clock: LOOKS, looks: 0, began: None, checked: None }
+    }
+
+    /// A wait for room, which looks away between two looks.
+    pub(crate) fn for_room(wait: Wait, strategy: Strategy) -> Self {
+        Self { clock: 1, ..Self::new(wait, strategy) }
+    }
+
+    /// Whether this wait looks again and again at first.
+    pub(crate) fn spins(&self) -> bool {
+        self.wait != Wait::Never && self.strategy != Strategy::Block
+    }
+
+    /// What to do after a look that found nothing.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Next {
+        if self.wait == Wait::Never {
+            return Next::GiveUp;
+        }
+        self.looks += 1;
+        if self.strategy != Strategy::Block && !self.looks.is_multiple_of(self.clock) {
+            std::hint::spin_loop();
+            return Next::Look;
+        }
+        self.look_at_the_clock()
+    }
+
+    #[cold]
+    fn look_at_the_clock(&mut self) -> Next {
+        let left = self.wait.remaining().unwrap_or(Duration::MAX);
+        if left.is_zero() {
+            return Next::GiveUp;
+        }
+        let now = Instant::now();
+        let began = *self.began.get_or_insert(now);
+        let checked = *self.checked.get_or_insert(now);
+        if now - checked >= SLICE {
+            self.checked = Some(now);
+            return Next::CheckPeer;
+        }
+        let spins = match self.strategy {
+            Strategy::Spin => true,
+            Strategy::Block => false,
+            Strategy::Adaptive => now - began < SPIN,
+        };
+        if spins { Next::Look } else { Next::Sleep(left.min(SLICE)) }
+    }
+}
+
+/// Whether this process may run on more than one processor.
+fn several_processors() -> bool {
+    static SEVERAL: OnceLock<bool> = OnceLock::new();
+    *SEVERAL.get_or_init(|| std::thread::available_parallelism().is_ok_and(|n| n.get() > 1))
+}
