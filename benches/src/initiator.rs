@@ -14,11 +14,11 @@ use crate::workload::{self, Rtts, Workload};
 use crate::{Setup, Subject, process, sys};
 
 /// How many batches each variant gets, in turns with the others. A batch of a stream has to be much
-/// longer than what fits into the mechanism, so that there are fewer of them.
+/// longer than what fits into the mechanism, and one of a setup takes long, so that there are fewer.
 const fn turns(topology: Topology) -> u64 {
     match topology {
         Topology::PingPong => 6,
-        Topology::Stream => 2,
+        Topology::Stream | Topology::Setup => 2,
     }
 }
 
@@ -49,8 +49,23 @@ pub fn run(request: &RunRequest) -> RunReport {
     RunReport { key: request.key.clone(), outcome }
 }
 
+/// Answers in this process's place if a notification never comes: nothing else would tell, since the
+/// next one would be taken for it. Without a payload there is nothing else to wait for so long.
+fn tell_of_a_lost_notification(request: &RunRequest) -> Result<()> {
+    // Sooner than xtask loses its patience.
+    let seconds = 4 + 10 * request.budget_ms / 1000;
+    let reason = format!("no answer for {seconds} s: a notification was lost, or a process hangs");
+    let report = RunReport { key: request.key.clone(), outcome: Outcome::Void { reason } };
+    let mut line = serde_json::to_vec(&report)?;
+    line.push(b'\n');
+    Ok(sys::answer_by_alarm(line, u32::try_from(seconds).unwrap_or(u32::MAX))?)
+}
+
 fn measure(subject: &Subject, request: &RunRequest) -> Result<Vec<VariantSample>> {
     sys::end_on_signal()?;
+    if request.key.size == 0 {
+        tell_of_a_lost_notification(request)?;
+    }
     if let Some([cpu, _]) = request.cpus {
         process::pin(cpu)?;
     }
@@ -80,12 +95,14 @@ fn measure(subject: &Subject, request: &RunRequest) -> Result<Vec<VariantSample>
     }
     drop(session);
     responder.wait().context("wait for the responder")?;
+    sys::no_alarm();
     samples
 }
 
 /// How one variant of a cell is set up, the same on both sides.
 pub(crate) fn setup(request: &RunRequest, variant: Variant) -> Setup {
-    Setup { key: variant.to_string(), dir: request.dir.clone(), size: request.key.size }
+    let (dir, cpus) = (request.dir.clone(), request.cpus);
+    Setup { key: variant.to_string(), dir, size: request.key.size, cpus }
 }
 
 /// The conversation with the responder.
@@ -148,6 +165,9 @@ impl Session {
                 self.batch(&mut lanes[i], request, count)?;
             }
         }
+        for lane in &mut lanes {
+            self.settle(lane, request)?;
+        }
         Ok(lanes.into_iter().map(|lane| lane.sample(request.key.topology)).collect())
     }
 
@@ -172,12 +192,13 @@ impl Session {
         let (topology, wait, size) = (key.topology, key.wait, key.size);
         let batch = Batch { variant: lane.variant, topology, wait, size, count, first: lane.next };
         lane.next += count;
+        lane.workload.quiet()?;
         self.control.send(&batch)?;
         self.reply()?.ready()?;
         let here = lane.workload.initiate(&(&batch).into(), &mut lane.rtts)?;
         let there = self.reply()?.done()?;
         let end_ns = match topology {
-            Topology::PingPong => here.end_ns,
+            Topology::PingPong | Topology::Setup => here.end_ns,
             Topology::Stream => there.end_ns,
         };
         let elapsed_ns = end_ns.saturating_sub(here.begin_ns);
@@ -186,6 +207,17 @@ impl Session {
         lane.cpu_ns += here.cpu_ns + there.cpu_ns;
         lane.ctx_switches += here.ctx_switches + there.ctx_switches;
         Ok(elapsed_ns)
+    }
+
+    /// A last batch of no messages, in which both sides look whether anything came too late.
+    fn settle(&mut self, lane: &mut Lane, request: &RunRequest) -> Result<()> {
+        let key = &request.key;
+        let (topology, wait, size) = (key.topology, key.wait, key.size);
+        let (variant, first) = (lane.variant, lane.next);
+        self.control.send(&Batch { variant, topology, wait, size, count: 0, first })?;
+        self.reply()?.ready()?;
+        self.reply()?.done()?;
+        lane.workload.quiet()
     }
 
     fn reply(&mut self) -> Result<Reply> {
@@ -219,7 +251,7 @@ impl Lane {
         let pairs = rtts.map(|it| (it.value_iterated_to(), it.count_at_value())).collect();
         VariantSample {
             variant: self.variant,
-            rtt_ns: (topology == Topology::PingPong).then_some(pairs),
+            rtt_ns: topology.is_clocked_each().then_some(pairs),
             messages: self.messages,
             elapsed_ns: self.elapsed_ns,
             cpu_ns: self.cpu_ns,

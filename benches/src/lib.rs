@@ -9,10 +9,14 @@
 //! measure the variants in turns, so that whatever disturbs the machine disturbs them alike and
 //! their ratio is paired.
 //!
+//! What is created anew for each message, such as a process, is a [`Create`] in place of a [`Link`], and
+//! takes part in the topology `setup`.
+//!
 //! To add a mechanism, write a file in `subjects/` and a line in [`subjects::ALL`];
 //! `docs/ARCHITECTURE.md` has the steps.
 
 mod control;
+pub mod create;
 pub mod floors;
 pub mod initiator;
 pub mod link;
@@ -25,5 +29,6 @@ pub mod subjects;
 mod sys;
 pub mod workload;
 
+pub use create::Create;
 pub use link::{Link, Setup};
 pub use subject::{Subject, VariantEntry};

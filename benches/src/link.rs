@@ -16,12 +16,18 @@ pub struct Setup {
     pub dir: PathBuf,
     /// The length of the messages in bytes.
     pub size: usize,
+    /// The CPU of the initiator and that of the responder, where they are pinned.
+    pub cpus: Option<[usize; 2]>,
 }
 
 /// A connection between the initiator and the responder, both ways.
 ///
 /// Setting it up is not measured; [`send`](Self::send) and [`recv`](Self::recv) are, and must do
 /// nothing that a user of the mechanism would not do for each message.
+///
+/// A mechanism of notifications implements this too: its cells have size 0, so that `send` notifies,
+/// `recv` waits for one notification and returns 0, and [`quiet`](Self::quiet) is its own to write.
+/// What there is to check of a notification, its count or its value, `recv` checks itself.
 pub trait Link: Sized {
     /// What the initiator holds between making the mechanism and meeting the responder.
     type Offer;
@@ -61,6 +67,19 @@ pub trait Link: Sized {
     ///
     /// Whatever the mechanism says.
     fn recv(&mut self, buf: &mut [u8], wait: WaitMode) -> Result<usize>;
+
+    /// Fails if something is there to receive, while nothing is under way: before and after every
+    /// batch, on both sides.
+    ///
+    /// What carries bytes need not do this, since a message too many is found out by its bytes. A
+    /// notification has none.
+    ///
+    /// # Errors
+    ///
+    /// One that voids the cell.
+    fn quiet(&mut self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Runs an operation of one of our crates as the cell says: it sleeps, or it is tried until it works.

@@ -30,6 +30,21 @@ impl Usage {
         Ok(Self { cpu_ns, ctx_switches: sys::context_switches()? })
     }
 
+    /// What all children together have used that were waited for.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel does not say.
+    pub fn of_children() -> Result<Self> {
+        let usage = sys::rusage(libc::RUSAGE_CHILDREN)?;
+        let ns = |time: libc::timeval| {
+            let ns = i128::from(time.tv_sec) * 1_000_000_000 + i128::from(time.tv_usec) * 1000;
+            u64::try_from(ns).unwrap_or(0)
+        };
+        let cpu_ns = ns(usage.ru_utime) + ns(usage.ru_stime);
+        Ok(Self { cpu_ns, ctx_switches: sys::switches(&usage) })
+    }
+
     /// What was used since `earlier`.
     #[must_use]
     pub fn since(self, earlier: Self) -> Self {

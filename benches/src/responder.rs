@@ -56,6 +56,7 @@ fn serve(control: &mut Control, request: &RunRequest) -> Result<()> {
     while let Some(batch) = control.next::<Batch>()? {
         let lane = lanes.iter_mut().find(|(variant, _)| *variant == batch.variant);
         let (_, workload) = lane.context("a batch for a variant that there is not")?;
+        workload.quiet()?;
         control.send(&Reply::Ready)?;
         let tally = workload.respond(&(&batch).into())?;
         control.send(&Reply::Done(tally))?;

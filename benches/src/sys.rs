@@ -4,6 +4,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::OnceLock;
 
 use ipc_bench_schema::WaitMode;
 
@@ -96,6 +97,68 @@ impl Raw {
     }
 }
 
+/// A socket, for bare system calls.
+#[derive(Debug)]
+pub(crate) struct RawSocket(OwnedFd);
+
+impl RawSocket {
+    pub(crate) const fn new(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+
+    /// `sendto`, as the cell says: a call that sleeps, or a non-blocking one until it works.
+    #[inline]
+    pub(crate) fn send(&self, buf: &[u8], wait: WaitMode) -> io::Result<usize> {
+        let (ptr, len) = (buf.as_ptr(), buf.len());
+        if wait == WaitMode::Block {
+            // SAFETY: the buffer is valid for reads of its length, which is all that the call does.
+            return count(unsafe { transfer(libc::SYS_sendto, &self.0, ptr, len, NOSIGNAL) });
+        }
+        let flags = NOSIGNAL | DONTWAIT;
+        until_ready(
+            |errno| errno == libc::EAGAIN,
+            // SAFETY: as above.
+            || unsafe { transfer(libc::SYS_sendto, &self.0, ptr, len, flags) },
+        )
+    }
+
+    /// `recvfrom`, as [`send`](Self::send) sends.
+    #[inline]
+    pub(crate) fn recv(&self, buf: &mut [u8], wait: WaitMode) -> io::Result<usize> {
+        let (ptr, len) = (buf.as_mut_ptr(), buf.len());
+        if wait == WaitMode::Block {
+            // SAFETY: the buffer is valid for writes of its length.
+            return count(unsafe { transfer(libc::SYS_recvfrom, &self.0, ptr, len, 0) });
+        }
+        until_ready(
+            |errno| errno == libc::EAGAIN,
+            // SAFETY: as above.
+            || unsafe { transfer(libc::SYS_recvfrom, &self.0, ptr, len, DONTWAIT) },
+        )
+    }
+}
+
+const NOSIGNAL: libc::c_long = libc::MSG_NOSIGNAL as libc::c_long;
+const DONTWAIT: libc::c_long = libc::MSG_DONTWAIT as libc::c_long;
+
+/// `sendto` or `recvfrom` without an address, and without the C library's cancellation points.
+///
+/// # Safety
+///
+/// The buffer must be valid for what the call does to its `len` bytes.
+#[inline]
+unsafe fn transfer(
+    call: libc::c_long,
+    fd: &OwnedFd,
+    buf: *const u8,
+    len: usize,
+    flags: libc::c_long,
+) -> isize {
+    const NOBODY: libc::c_long = 0;
+    // SAFETY: the descriptor is open, and the caller has promised the rest.
+    unsafe { libc::syscall(call, fd.as_raw_fd(), buf, len, flags, NOBODY, NOBODY) as isize }
+}
+
 /// `read` or `write` without the C library's cancellation points, which cost a few nanoseconds.
 ///
 /// # Safety
@@ -134,6 +197,39 @@ pub(crate) fn end_on_signal() -> io::Result<()> {
     }
 }
 
+/// What is printed when [`answer_by_alarm`]'s time is over.
+static LAST_WORDS: OnceLock<Vec<u8>> = OnceLock::new();
+
+/// Prints `answer` and ends this process with status 0, in so many seconds.
+///
+/// It is a handler, and no thread or deadline, so that what is measured is not touched.
+pub(crate) fn answer_by_alarm(answer: Vec<u8>, seconds: u32) -> io::Result<()> {
+    extern "C" fn end(_signal: libc::c_int) {
+        // A look at a cell that was written before the handler was installed takes no lock.
+        if let Some(words) = LAST_WORDS.get() {
+            // SAFETY: `write` is async-signal-safe, and the bytes live as long as the program.
+            unsafe { libc::write(libc::STDOUT_FILENO, words.as_ptr().cast(), words.len()) };
+        }
+        // SAFETY: `_exit` is async-signal-safe.
+        unsafe { libc::_exit(0) }
+    }
+    let _ = LAST_WORDS.set(answer);
+    let end = end as extern "C" fn(libc::c_int) as libc::sighandler_t;
+    // SAFETY: the handler makes two async-signal-safe calls and does nothing else.
+    if unsafe { libc::signal(libc::SIGALRM, end) } == libc::SIG_ERR {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: `alarm` takes an integer and touches no memory of ours.
+    unsafe { libc::alarm(seconds) };
+    Ok(())
+}
+
+/// Takes back [`answer_by_alarm`].
+pub(crate) fn no_alarm() {
+    // SAFETY: as above.
+    unsafe { libc::alarm(0) };
+}
+
 /// What a call returned, or its errno.
 #[inline]
 fn count(returned: isize) -> io::Result<usize> {
@@ -156,14 +252,23 @@ pub(crate) fn until_ready(
 
 /// Context switches of this thread so far, voluntary and not.
 pub(crate) fn context_switches() -> io::Result<u64> {
+    Ok(switches(&rusage(libc::RUSAGE_THREAD)?))
+}
+
+/// Context switches, voluntary and not.
+pub(crate) fn switches(usage: &libc::rusage) -> u64 {
+    u64::try_from(usage.ru_nvcsw + usage.ru_nivcsw).unwrap_or(0)
+}
+
+/// What this thread, or the children that were waited for, have used.
+pub(crate) fn rusage(who: libc::c_int) -> io::Result<libc::rusage> {
     let mut usage = MaybeUninit::<libc::rusage>::uninit();
     // SAFETY: the call fills the structure it is given, or fails.
-    if unsafe { libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr()) } != 0 {
+    if unsafe { libc::getrusage(who, usage.as_mut_ptr()) } != 0 {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: the call has succeeded and filled it.
-    let usage = unsafe { usage.assume_init() };
-    Ok(u64::try_from(usage.ru_nvcsw + usage.ru_nivcsw).unwrap_or(0))
+    Ok(unsafe { usage.assume_init() })
 }
 
 /// The cheapest system call that is not answered in user space.

@@ -39,6 +39,15 @@ pub trait Workload {
     ///
     /// As for the initiator.
     fn respond(&mut self, batch: &BatchSpec) -> Result<Tally>;
+
+    /// Checks that nothing is under way: see [`Link::quiet`].
+    ///
+    /// # Errors
+    ///
+    /// A message too many.
+    fn quiet(&mut self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// A number of messages to exchange.
@@ -46,9 +55,9 @@ pub trait Workload {
 pub struct BatchSpec {
     topology: Topology,
     wait: WaitMode,
-    size: usize,
-    count: u64,
-    first: u64,
+    pub(crate) size: usize,
+    pub(crate) count: u64,
+    pub(crate) first: u64,
 }
 
 impl From<&Batch> for BatchSpec {
@@ -67,6 +76,7 @@ impl<L: Link> Workload for Runner<L> {
         match batch.topology {
             Topology::PingPong => ping(&mut self.0, batch, rtts),
             Topology::Stream => send_stream(&mut self.0, batch),
+            Topology::Setup => Err(no_setup()),
         }
     }
 
@@ -74,8 +84,19 @@ impl<L: Link> Workload for Runner<L> {
         match batch.topology {
             Topology::PingPong => pong(&mut self.0, batch),
             Topology::Stream => receive_stream(&mut self.0, batch),
+            Topology::Setup => Err(no_setup()),
         }
     }
+
+    fn quiet(&mut self) -> Result<()> {
+        self.0.quiet()
+    }
+}
+
+/// A link is open already. [`Subject::unsupported`](crate::Subject::unsupported) has said so.
+#[cold]
+fn no_setup() -> anyhow::Error {
+    anyhow::anyhow!("a link is set up once and for all: its setup is not measured")
 }
 
 /// Clocks each round trip: writing the message, sending it, and getting and checking the answer.
@@ -137,6 +158,12 @@ fn receive_stream<L: Link>(link: &mut L, batch: &BatchSpec) -> Result<Tally> {
 #[inline]
 fn receive<L: Link>(link: &mut L, buf: &mut [u8], seq: u64, wait: WaitMode) -> Result<()> {
     let len = link.recv(buf, wait)?;
+    check(buf, len, seq)
+}
+
+/// Checks the length and every byte of a message.
+#[inline]
+pub(crate) fn check(buf: &[u8], len: usize, seq: u64) -> Result<()> {
     if len != buf.len() {
         return Err(Void(format!("message {seq} has {len} bytes, not {}", buf.len())).into());
     }
@@ -144,7 +171,7 @@ fn receive<L: Link>(link: &mut L, buf: &mut [u8], seq: u64, wait: WaitMode) -> R
 }
 
 /// Runs a loop and tells when it ran and what this thread used for it.
-fn measured(batch: &BatchSpec, run: impl FnOnce() -> Result<()>) -> Result<Tally> {
+pub(crate) fn measured(batch: &BatchSpec, run: impl FnOnce() -> Result<()>) -> Result<Tally> {
     let before = Usage::now()?;
     let begin_ns = monotonic_ns();
     run()?;
@@ -242,9 +269,69 @@ mod tests {
         responder.join().expect("no panic")
     }
 
+    /// A notification is a message of size 0: only what is there to receive too much can be seen.
+    struct Bell {
+        repeat: bool,
+        link: Faulty,
+    }
+
+    impl Link for Bell {
+        type Offer = ();
+
+        fn offer(_: &Setup, _: &mut Command) -> Result<()> {
+            Ok(())
+        }
+
+        fn connect((): ()) -> Result<Self> {
+            Ok(Self { repeat: false, link: Faulty::connect(())? })
+        }
+
+        fn join(_: &Setup) -> Result<Self> {
+            Self::connect(())
+        }
+
+        fn send(&mut self, msg: &[u8], wait: WaitMode) -> Result<()> {
+            if self.repeat && self.link.sent == 4 {
+                self.link.send(msg, wait)?;
+            }
+            self.link.send(msg, wait)
+        }
+
+        fn recv(&mut self, buf: &mut [u8], wait: WaitMode) -> Result<usize> {
+            self.link.recv(buf, wait)
+        }
+
+        fn quiet(&mut self) -> Result<()> {
+            match self.link.rx.try_recv() {
+                Ok(_) => Err(Void("one too many".to_owned()).into()),
+                Err(_) => Ok(()),
+            }
+        }
+    }
+
+    #[test]
+    fn a_notification_too_many_is_found_when_all_is_quiet() {
+        for repeat in [false, true] {
+            let (here, there) = pair(Fault::None);
+            let topology = Topology::PingPong;
+            let spec = BatchSpec { topology, wait: WaitMode::Block, size: 0, count: 20, first: 1 };
+            let responder = std::thread::spawn(move || {
+                let mut there = Runner(Bell { repeat: false, link: there });
+                there.respond(&spec).expect("one answer for each that came");
+                there
+            });
+            let mut here = Runner(Bell { repeat, link: here });
+            let mut rtts = histogram().expect("histogram");
+            let tally = here.initiate(&spec, &mut rtts).expect("one answer for each");
+            assert_eq!((tally.messages, rtts.len()), (20, 20));
+            let mut there = responder.join().expect("no panic");
+            assert_eq!([here.quiet().is_err(), there.quiet().is_err()], [false, repeat]);
+        }
+    }
+
     #[test]
     fn a_sound_link_is_measured() {
-        for &topology in Topology::ALL {
+        for topology in [Topology::PingPong, Topology::Stream] {
             let tally = respond(topology, Fault::None).expect("nothing is wrong");
             assert_eq!(tally.messages, 20);
             assert!(tally.begin_ns <= tally.end_ns, "{tally:?}");

@@ -15,7 +15,8 @@ const named = (cell, ...kids) => {
   const lines = [`${cell.n}, ${fmtSize(cell.s)}, ${cell.p}, ${cell.w}`];
   if (cell.p50) lines.push(`p50 ${fmtTime(cell.p50.value)} (${range(cell.p50, fmtTime)})`);
   if (cell.p99) lines.push(`p99 ${fmtTime(cell.p99)}`);
-  if (cell.rate) lines.push(`${fmtRate(cell.rate.value)} · ${fmtBytes(cell.bytes)}`);
+  const bytes = cell.bytes == null ? "" : ` · ${fmtBytes(cell.bytes)}`;
+  if (cell.rate) lines.push(fmtRate(cell.rate.value) + bytes);
   if (cell.cpu != null) lines.push(`CPU ${fmtTime(cell.cpu)} a message`);
   if (cell.raw) lines.push(`×raw ${fmtRatio(cell.raw.value)} (${range(cell.raw, fmtRatio)})`);
   if (cell.floor) lines.push(`×floor ${fmtRatio(cell.floor.value)}: ${cell.floorIs}`);
@@ -24,7 +25,7 @@ const named = (cell, ...kids) => {
 
 // The figure that a topology is ranked by.
 const figureOf = (t) =>
-  t === "ping-pong"
+  t !== "stream"
     ? { of: (c) => c.p50, fmt: fmtTime, tick: tickTime, less: true }
     : { of: (c) => c.rate, fmt: fmtRate, tick: tickRate, less: false };
 
@@ -193,17 +194,17 @@ const drawLines = (series, width, options) => {
 
 const drawSweep = (cells, width, t) => {
   const [of, tick] =
-    t === "ping-pong" ? [(c) => c.p50 && c.p50.value, tickTime] : [(c) => c.bytes, tickBytes];
+    t !== "stream" ? [(c) => c.p50 && c.p50.value, tickTime] : [(c) => c.bytes, tickBytes];
   const byName = new Map();
   for (const c of cells)
-    if (c.v !== "raw" && of(c)) byName.set(c.n, [...(byName.get(c.n) || []), c]);
+    if (c.v !== "raw" && c.s > 0 && of(c)) byName.set(c.n, [...(byName.get(c.n) || []), c]);
   const series = [...byName.values()].map((list) => {
     list.sort((a, b) => a.s - b.s);
     const points = list.map((c) => [c.s, of(c)]);
     return { cell: list[list.length - 1], points, marks: points };
   });
   if (!series.length) return null;
-  const sizes = [...new Set(cells.map((c) => c.s))].sort((a, b) => a - b);
+  const sizes = [...new Set(cells.map((c) => c.s))].filter((s) => s > 0).sort((a, b) => a - b);
   return drawLines(series, width, {
     xOf: Math.log,
     yTick: tick,

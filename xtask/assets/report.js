@@ -38,7 +38,9 @@
     state.t = pick("t", topologies);
     state.p = pick("p", placements);
     state.w = pick("w", waits);
-    state.s = sizes.includes(Number(given.get("s"))) ? Number(given.get("s")) : usual.s;
+    // Not "or": 0 is a size, and what is not given is no number.
+    const size = Number(given.get("s") ?? NaN);
+    state.s = sizes.includes(size) ? size : usual.s;
     state.m = given.has("m")
       ? mechanisms.filter((m) => given.get("m").split(",").includes(m))
       : mechanisms;
@@ -63,21 +65,24 @@
         (state.p === "all" || c.p === state.p) &&
         (state.w === "all" || c.w === state.w),
     );
-    const atSize = shown.filter((c) => c.s === state.s && (state.raw || c.v !== "raw"));
-    const trips = state.t === "ping-pong",
-      size = fmtSize(state.s);
+    // A topology may have been measured at fewer sizes than the others.
+    const chosen = !shown.length || shown.some((c) => c.s === state.s) ? state.s : shown[0].s;
+    const atSize = shown.filter((c) => c.s === chosen && (state.raw || c.v !== "raw"));
+    const trips = state.t !== "stream",
+      trip = state.t === "setup" ? "time from creation to answer" : "round trip",
+      size = chosen === 0 ? "notifications" : `${fmtSize(chosen)} messages`;
     const rawNote = state.raw ? " Hollow marks are the same system calls in a bare loop." : "";
     by("l-rank").textContent =
       (trips
-        ? `Median round trip of ${size} messages with its 95 % interval; log axis, faster on top.`
-        : `Messages of ${size} a second with the 95 % interval; log axis, more on top.`) +
+        ? `Median ${trip} of ${size} with its 95 % interval; log axis, faster on top.`
+        : `${size[0].toUpperCase()}${size.slice(1)} a second with the 95 % interval; log axis, more on top.`) +
       " Each panel has its own scale: compare within it." +
       rawNote;
     by("l-sweep").textContent = trips
-      ? "Median round trip by message size in bytes; both axes are logarithmic."
+      ? `Median ${trip} by message size in bytes; both axes are logarithmic.`
       : "Payload a second by message size in bytes; both axes are logarithmic.";
     by("l-curve").textContent =
-      `How round trips of ${size} are spread, as far as ten samples lie beyond. ` +
+      `How the ${trip}s for ${size} are spread, as far as ten samples lie beyond. ` +
       "The further left a curve bends up, the more of them are slow.";
     by("l-cost").textContent =
       `Round trips of ${size}: to the left is a shorter tail, lower is cheaper.`;

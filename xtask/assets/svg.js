@@ -37,12 +37,15 @@ const tickTime = (x) => scaled(x, TIME, short);
 const tickRate = (x) => `${scaled(x, RATE, short)}/s`;
 const tickBytes = (x) => scaled(x, BYTES, short);
 const fmtSize = (n) =>
-  n >= 1048576 && n % 1048576 === 0
-    ? `${n / 1048576} MiB`
-    : n >= 1024 && n % 1024 === 0
-      ? `${n / 1024} KiB`
-      : `${n} B`;
-const tickSize = (n) => fmtSize(n).replace(" KiB", "K").replace(" MiB", "M").replace(" B", "");
+  n === 0
+    ? "no payload"
+    : n >= 1048576 && n % 1048576 === 0
+      ? `${n / 1048576} MiB`
+      : n >= 1024 && n % 1024 === 0
+        ? `${n / 1024} KiB`
+        : `${n} B`;
+const tickSize = (n) =>
+  n === 0 ? "none" : fmtSize(n).replace(" KiB", "K").replace(" MiB", "M").replace(" B", "");
 
 // A log scale over the values, padded, and with at least `span` from end to end.
 const logScale = (values, from, to, span = 1.5) => {

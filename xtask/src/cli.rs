@@ -31,7 +31,7 @@ pub(crate) struct BenchOptions {
     /// The mechanisms to measure, by id; all when none is named
     #[arg(value_name = "MECHANISM")]
     pub(crate) mechanisms: Vec<String>,
-    /// End in less than 30 seconds after the build
+    /// End in less than 45 seconds after the build
     #[arg(long, conflicts_with = "full")]
     pub(crate) quick: bool,
     /// All sizes, placements and ways to wait; several minutes for each mechanism
@@ -46,7 +46,7 @@ pub(crate) struct BenchOptions {
     /// How they wait: block, spin, adaptive
     #[arg(long, value_name = "WORD", value_delimiter = ',')]
     pub(crate) wait: Vec<WaitMode>,
-    /// Who sends to whom: ping-pong, stream
+    /// Who sends to whom: ping-pong, stream, setup
     #[arg(long, value_name = "WORD", value_delimiter = ',')]
     pub(crate) topology: Vec<Topology>,
     /// How many times each cell is measured; the intervals are taken over the rounds

@@ -74,14 +74,16 @@ pub(crate) fn of_cell(floors: &Floors, key: &CellKey, krate: &str) -> Option<Cel
     match (key.topology, key.wait) {
         (Topology::PingPong, WaitMode::Block) => {
             let (futex, which) = futex(floors, key.placement)?;
-            let words = format!("a futex round trip ({which}) and a copy each way");
+            let words = format!("a futex round trip ({which}){}", and_copies(key.size));
             Some(CellFloor { ns: futex + 2.0 * copy, words })
         }
         (Topology::PingPong, WaitMode::Spin | WaitMode::Adaptive) => {
             let line = floors.cache_line_rtt_ns.as_ref()?.p50?;
-            let words = "a cache line there and back and a copy each way".to_owned();
+            let words = format!("a cache line there and back{}", and_copies(key.size));
             Some(CellFloor { ns: line + 2.0 * copy, words })
         }
+        // Nothing is known to be the least that creating something costs.
+        (Topology::Setup, _) => None,
         (Topology::Stream, _) if MEMORY_CRATES.contains(&krate) => {
             Some(CellFloor { ns: copy, words: "one copy of the message".to_owned() })
         }
@@ -91,6 +93,11 @@ pub(crate) fn of_cell(floors: &Floors, key: &CellKey, krate: &str) -> Option<Cel
             Some(CellFloor { ns: syscall.max(copy), words: words.to_owned() })
         }
     }
+}
+
+/// What the payload adds to a round trip, in words.
+fn and_copies(size: usize) -> &'static str {
+    if size == 0 { "" } else { " and a copy each way" }
 }
 
 /// The futex round trip of a placement; unpinned processes may have the better of the two.

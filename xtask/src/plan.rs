@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use ipc_bench_schema::{CellKey, Payload, PeerInfo, Placement, Topology, Variant, WaitMode};
+use ipc_bench_schema::{
+    CellKey, MechanismInfo, Payload, PeerInfo, Placement, Topology, Variant, WaitMode,
+};
 
 use crate::cli::BenchOptions;
 use crate::cpus::Cpus;
@@ -12,7 +14,7 @@ use crate::error::Usage;
 /// How much is measured where the command line does not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Preset {
-    /// Less than 30 seconds.
+    /// Less than 45 seconds.
     Quick,
     /// About two minutes.
     Default,
@@ -39,8 +41,10 @@ impl Preset {
         }
     }
 
-    fn sizes(self) -> &'static [usize] {
+    fn sizes(self, topology: Topology) -> &'static [usize] {
         match self {
+            // How long its first message is makes no difference to what was created.
+            _ if topology == Topology::Setup => &[64],
             Self::Quick | Self::Default => &[8, 64, 4096, 65536],
             Self::Full => &[8, 16, 56, 64, 256, 1024, 4096, 8192, 65536, 1 << 20],
         }
@@ -53,8 +57,9 @@ impl Preset {
         }
     }
 
-    fn waits(self) -> &'static [WaitMode] {
+    fn waits(self, topology: Topology) -> &'static [WaitMode] {
         match self {
+            _ if topology == Topology::Setup => &[WaitMode::Block],
             Self::Quick | Self::Default => &[WaitMode::Block, WaitMode::Spin],
             Self::Full => WaitMode::ALL,
         }
@@ -73,7 +78,7 @@ impl Preset {
     /// the budget makes it.
     pub(crate) fn allowance(self) -> Option<Duration> {
         match self {
-            Self::Quick => Some(Duration::from_secs(25)),
+            Self::Quick => Some(Duration::from_secs(36)),
             Self::Default => Some(Duration::from_secs(115)),
             Self::Full => None,
         }
@@ -107,13 +112,17 @@ pub(crate) struct Planned {
 pub(crate) fn plan(options: &BenchOptions, info: &PeerInfo, cpus: &Cpus) -> Result<Vec<Planned>> {
     let preset = Preset::of(options);
     let chosen = mechanisms(&options.mechanisms, info)?;
-    let sizes = axis(&options.size, preset.sizes());
     let mut cells = Vec::new();
     for topology in axis(&options.topology, Topology::ALL) {
+        let sizes = axis(&options.size, preset.sizes(topology));
+        // What is left out unless it is named would be a row of the same reason everywhere.
+        let named = options.topology.contains(&topology);
+        let takes_part = |it: &&MechanismInfo| named || it.topologies.contains(&topology);
         for placement in axis(&options.placement, preset.placements()) {
-            for wait in axis(&options.wait, preset.waits()) {
-                for &size in &sizes {
-                    cells.extend(chosen.iter().map(|it| Planned {
+            for wait in axis(&options.wait, preset.waits(topology)) {
+                let taking_part: Vec<_> = chosen.iter().copied().filter(takes_part).collect();
+                for (size, it) in by_size(&sizes, &taking_part) {
+                    cells.push(Planned {
                         key: CellKey {
                             mechanism: it.id.clone(),
                             topology,
@@ -125,12 +134,26 @@ pub(crate) fn plan(options: &BenchOptions, info: &PeerInfo, cpus: &Cpus) -> Resu
                         krate: it.krate.clone(),
                         variants: it.variants.clone(),
                         skip: skip(placement, wait, cpus),
-                    }));
+                    });
                 }
             }
         }
     }
     Ok(cells)
+}
+
+/// Size by size, the mechanisms one after the other. Those without payload have one size, 0, whatever
+/// sizes the others are measured with.
+fn by_size<'a>(
+    sizes: &[usize],
+    chosen: &[&'a MechanismInfo],
+) -> impl Iterator<Item = (usize, &'a MechanismInfo)> {
+    let (without, with): (Vec<_>, Vec<_>) =
+        chosen.iter().copied().partition(|it| it.max_message == Some(0));
+    let sizes = sizes.to_vec();
+    let with =
+        sizes.into_iter().flat_map(move |size| with.clone().into_iter().map(move |it| (size, it)));
+    without.into_iter().map(|it| (0, it)).chain(with)
 }
 
 /// What the user named, in the axis' own order and once each, or else the preset's.
@@ -159,10 +182,7 @@ fn skip(placement: Placement, wait: WaitMode, cpus: &Cpus) -> Option<String> {
     Some(why.to_owned())
 }
 
-fn mechanisms<'a>(
-    named: &[String],
-    info: &'a PeerInfo,
-) -> Result<Vec<&'a ipc_bench_schema::MechanismInfo>> {
+fn mechanisms<'a>(named: &[String], info: &'a PeerInfo) -> Result<Vec<&'a MechanismInfo>> {
     if let Some(unknown) = named.iter().find(|id| !info.mechanisms.iter().any(|it| it.id == **id)) {
         let known: Vec<_> = info.mechanisms.iter().map(|it| it.id.as_str()).collect();
         let hint =
@@ -201,7 +221,6 @@ fn edits(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
-    use ipc_bench_schema::MechanismInfo;
 
     use super::*;
     use crate::cli::{Cli, Command};
@@ -220,6 +239,7 @@ mod tests {
             krate: "ipc-pipe".to_owned(),
             summary: String::new(),
             variants: vec![Variant::Ours, Variant::Raw],
+            topologies: vec![Topology::PingPong, Topology::Stream],
             max_message: None,
             caps: Vec::new(),
         };
@@ -242,6 +262,28 @@ mod tests {
         let runnable = cells.iter().filter(|it| it.skip.is_none()).count();
         assert_eq!(runnable, 3 * 4 * 2 * 3);
         assert!(cells.iter().all(|it| it.key.payload == Payload::Touch));
+    }
+
+    #[test]
+    fn a_mechanism_is_planned_where_it_takes_part_or_is_told_to() {
+        let mut info = info();
+        info.mechanisms[1].topologies = vec![Topology::Setup];
+        let ids = |args: &str| {
+            let cells = plan(&options(args), &info, &cpus([0, 1])).unwrap();
+            cells.into_iter().map(|it| it.key.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            ids("--quick pipe-packet"),
+            [
+                "pipe-packet/setup/64B/same-cpu/block/touch",
+                "pipe-packet/setup/64B/cross-cpu/block/touch"
+            ]
+        );
+        assert!(ids("--quick fifo").iter().all(|key| !key.contains("setup")));
+        assert_eq!(
+            ids("fifo --topology setup --placement unpinned"),
+            ["fifo/setup/64B/unpinned/block/touch"]
+        );
     }
 
     #[test]
@@ -272,6 +314,17 @@ mod tests {
             keys,
             ["fifo/stream/8B/same-cpu/block/touch", "fifo/stream/64B/same-cpu/block/touch"]
         );
+    }
+
+    #[test]
+    fn what_carries_no_payload_has_one_size_and_comes_first() {
+        let mut info = info();
+        info.mechanisms[1].max_message = Some(0);
+        let options = options("--size 64,8 --wait block --topology ping-pong --placement same-cpu");
+        let cells = plan(&options, &info, &cpus([0, 1])).unwrap();
+        let keys: Vec<_> = cells.iter().map(|it| (&*it.key.mechanism, it.key.size)).collect();
+        let expected = [("pipe-packet", 0), ("pipe", 8), ("fifo", 8), ("pipe", 64), ("fifo", 64)];
+        assert_eq!(keys, expected);
     }
 
     #[test]

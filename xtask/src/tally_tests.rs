@@ -75,6 +75,17 @@ fn a_stream_has_rates_and_no_round_trips() {
 }
 
 #[test]
+fn what_carries_no_payload_moves_no_bytes() {
+    let mut it = tally(Topology::PingPong);
+    it.planned.key.size = 0;
+    it.take(round(Topology::PingPong, 1000, 1000));
+    let cell = &it.cells(&floors(), 1)[0];
+    assert_eq!((cell.status, cell.bytes_per_s), (Status::Ok, None));
+    assert_eq!(cell.ratio_floor.unwrap().value, 2.0);
+    assert_eq!(cell.floor.as_deref(), Some("a futex round trip (same-cpu)"));
+}
+
+#[test]
 fn one_void_round_voids_the_cell() {
     let mut it = tally(Topology::PingPong);
     it.take(round(Topology::PingPong, 1000, 1000));

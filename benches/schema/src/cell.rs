@@ -49,6 +49,17 @@ axis! {
         PingPong = "ping-pong",
         /// Messages one way as fast as they go; clocked until the receiver has the last.
         Stream = "stream",
+        /// From creating a mechanism to the answer to the first message over it, again and again; the
+        /// initiator clocks each.
+        Setup = "setup",
+    }
+}
+
+impl Topology {
+    /// Whether the initiator clocks every message, from its beginning to the answer.
+    #[must_use]
+    pub const fn is_clocked_each(self) -> bool {
+        matches!(self, Self::PingPong | Self::Setup)
     }
 }
 
@@ -105,7 +116,7 @@ pub struct CellKey {
     pub mechanism: String,
     /// Who sends to whom.
     pub topology: Topology,
-    /// The length of a message in bytes.
+    /// The length of a message in bytes; 0 for a mechanism that carries no payload.
     pub size: usize,
     /// Where the processes run.
     pub placement: Placement,

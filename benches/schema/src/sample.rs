@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CellKey, Variant};
+use crate::{CellKey, Topology, Variant};
 
 /// The answer to `ipc-peer list`: what can be measured and how the peer was built.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,7 +26,10 @@ pub struct MechanismInfo {
     pub summary: String,
     /// The variants that can be measured, `ours` first.
     pub variants: Vec<Variant>,
-    /// The longest message in bytes, where the mechanism has a limit.
+    /// The topologies that it takes part in.
+    pub topologies: Vec<Topology>,
+    /// The longest message in bytes, where the mechanism has a limit; 0 for one whose messages have no
+    /// bytes at all, and whose cells have size 0.
     pub max_message: Option<usize>,
     /// What the mechanism can do: pairs of a capability's name and its value, from the crate's
     /// `Caps`.
@@ -79,10 +82,11 @@ pub struct VariantSample {
     /// and its count; three significant digits. `None` for a topology without round trips.
     pub rtt_ns: Option<Vec<(u64, u64)>>,
     /// How many messages were measured: round trips for `ping-pong`, messages received for
-    /// `stream`.
+    /// `stream`, times that something was created for `setup`.
     pub messages: u64,
     /// The wall-clock time they took, in nanoseconds of CLOCK_MONOTONIC: by the initiator's clock for
-    /// `ping-pong`, from its first send until the responder has the last message for `stream`.
+    /// `ping-pong` and `setup` (with ending what was created), from its first send until the responder
+    /// has the last message for `stream`.
     pub elapsed_ns: u64,
     /// The CPU time that both sides together spent on them, in nanoseconds of
     /// CLOCK_THREAD_CPUTIME_ID.

@@ -45,6 +45,11 @@ fn run(args: &[&str]) -> Result<()> {
             }
             Ok(())
         }
+        ["answer", size, cpu] => ipc_benches::create::answer_once(
+            std::io::stdin(),
+            size.parse().context("size")?,
+            cpu.parse().ok(),
+        ),
         ["floor-respond", parent, floor, cpu] => floors::respond(
             parent.parse().context("parent")?,
             floor.parse()?,

@@ -8,7 +8,8 @@ use ipc_bench_schema::Variant;
 use ipc_core::{Mechanism, Wait};
 use ipc_pipe::{DuplexPipe, Fifo, FifoOptions};
 
-use super::bytes::{Bare, Ours, Over, Source};
+use super::ends::{Over, Source, Stream};
+use super::pipes::BarePipes;
 use crate::{Setup, Subject, VariantEntry};
 
 /// The row of the matrix.
@@ -18,8 +19,8 @@ pub(super) const SUBJECT: Subject = Subject {
     summary: "FIFO: bytes between unrelated processes that know a path",
     caps: Fifo::CAPS,
     variants: &[
-        VariantEntry::of::<Over<NamedPipe, Ours>>(Variant::Ours),
-        VariantEntry::of::<Over<NamedPipe, Bare>>(Variant::Raw),
+        VariantEntry::of::<Over<NamedPipe, Stream<DuplexPipe>>>(Variant::Ours),
+        VariantEntry::of::<Over<NamedPipe, BarePipes<false>>>(Variant::Raw),
     ],
 };
 
@@ -31,7 +32,7 @@ struct NamedPipe;
 impl Source for NamedPipe {
     /// The FIFO to the responder, and the one back.
     type Offer = (Fifo, Fifo);
-    const NOWAIT: bool = false;
+    type End = DuplexPipe;
 
     fn offer(setup: &Setup, _command: &mut Command) -> Result<(Fifo, Fifo)> {
         let make = |way| FifoOptions::new().create(setup.dir.join(format!("{}.{way}", setup.key)));

@@ -1,14 +1,12 @@
 //! Anonymous pipes, one for each direction.
 
-use std::process::Command;
-
-use anyhow::Result;
 use ipc_bench_schema::Variant;
-use ipc_core::{Handoff, Mechanism};
-use ipc_pipe::{DuplexPipe, PipeOptions};
+use ipc_core::Mechanism;
+use ipc_pipe::DuplexPipe;
 
-use super::bytes::{Bare, Ours, Over, Source};
-use crate::{Setup, Subject, VariantEntry};
+use super::ends::{Handed, Over, Stream};
+use super::pipes::BarePipes;
+use crate::{Subject, VariantEntry};
 
 /// The row of the matrix.
 pub(super) const SUBJECT: Subject = Subject {
@@ -17,28 +15,7 @@ pub(super) const SUBJECT: Subject = Subject {
     summary: "anonymous pipe: bytes between a process and its children",
     caps: DuplexPipe::CAPS,
     variants: &[
-        VariantEntry::of::<Over<AnonymousPipe, Ours>>(Variant::Ours),
-        VariantEntry::of::<Over<AnonymousPipe, Bare>>(Variant::Raw),
+        VariantEntry::of::<Over<Handed<DuplexPipe>, Stream<DuplexPipe>>>(Variant::Ours),
+        VariantEntry::of::<Over<Handed<DuplexPipe>, BarePipes<true>>>(Variant::Raw),
     ],
 };
-
-struct AnonymousPipe;
-
-impl Source for AnonymousPipe {
-    type Offer = DuplexPipe;
-    const NOWAIT: bool = true;
-
-    fn offer(setup: &Setup, command: &mut Command) -> Result<DuplexPipe> {
-        let (ours, theirs) = PipeOptions::new().open_duplex()?;
-        theirs.give(command, &setup.key)?;
-        Ok(ours)
-    }
-
-    fn connect(offer: DuplexPipe) -> Result<DuplexPipe> {
-        Ok(offer)
-    }
-
-    fn join(setup: &Setup) -> Result<DuplexPipe> {
-        Ok(DuplexPipe::adopt(&setup.key)?)
-    }
-}

@@ -35,8 +35,11 @@ pub(super) fn problems(results: &Results) -> Vec<String> {
 fn of_cell(cell: &Cell) -> Vec<String> {
     let mut problems = Vec::new();
     let reason = cell.reason.as_deref().unwrap_or_default();
-    if cell.key.mechanism.is_empty() || cell.key.size == 0 {
-        problems.push("has no mechanism or no size".to_owned());
+    if cell.key.mechanism.is_empty() {
+        problems.push("has no mechanism".to_owned());
+    }
+    if cell.key.size == 0 && cell.key.topology != Topology::PingPong && cell.status == Status::Ok {
+        problems.push("has no payload and nobody who would notice a loss".to_owned());
     }
     match cell.status {
         Status::Ok => problems.extend(of_figures(cell)),
@@ -60,12 +63,15 @@ fn of_figures(cell: &Cell) -> Vec<String> {
     };
     require("rounds", cell.rounds > 0);
     require("msgs_per_s", cell.msgs_per_s.is_some());
-    require("bytes_per_s", cell.bytes_per_s.is_some());
+    require("bytes_per_s", cell.bytes_per_s.is_some() || cell.key.size == 0);
     require("cpu_ns_per_msg", cell.cpu_ns_per_msg.is_some());
     require("ctx_switches_per_msg", cell.ctx_switches_per_msg.is_some());
-    if cell.key.topology == Topology::PingPong {
+    if cell.key.topology.is_clocked_each() {
         require("rtt_ns", cell.rtt_ns.as_ref().is_some_and(|it| it.count > 0));
         require("rtt_p50_interval", cell.rtt_p50_interval.is_some());
+    }
+    if cell.key.size == 0 && cell.bytes_per_s.is_some() {
+        problems.push("has no payload and a rate of it".to_owned());
     }
     let figures =
         [cell.msgs_per_s, cell.bytes_per_s, cell.cpu_ns_per_msg, cell.ctx_switches_per_msg];
@@ -125,6 +131,12 @@ mod tests {
     }
 
     #[test]
+    fn what_carries_no_payload_needs_no_rate_of_it() {
+        let problems = after(|it| (it.key.size, it.bytes_per_s) = (0, None));
+        assert_eq!(problems, Vec::<String>::new());
+    }
+
+    #[test]
     fn each_kind_of_damage_is_found() {
         let found = [
             after(|it| it.status = Status::Void),
@@ -138,6 +150,11 @@ mod tests {
             after(|it| it.variant = Variant::Raw),
             after(|it| it.msgs_per_s = Some(1.0)),
             after(|it| it.rtt_ns.as_mut().unwrap().p50 = Some(-5.0)),
+            after(|it| it.key.size = 0),
+            after(|it| {
+                (it.key.size, it.bytes_per_s) = (0, None);
+                it.key.topology = Topology::Stream;
+            }),
         ];
         for problems in found {
             assert!(!problems.is_empty());

@@ -51,6 +51,13 @@ const TRIP: Measure = Measure {
     best: "has the lowest median round trip",
     only: "has a median round trip of",
 };
+const SETUP: Measure = Measure {
+    figure: |cell| cell.rtt_p50_interval,
+    unit: units::time,
+    less: true,
+    best: "is created and answers soonest, in the median",
+    only: "is created and answers, in the median, in",
+};
 const MESSAGES: Measure = Measure {
     figure: |cell| cell.msgs_per_s_interval,
     unit: |rate| format!("{} messages/s", units::per_s(rate)),
@@ -71,12 +78,15 @@ const BYTES: Measure = Measure {
 };
 
 fn of_group(group: &Group<'_>) -> Vec<Answer> {
+    // What carries no payload is ranked among its like.
+    let none = sentence(group, 0, &TRIP).filter(|_| group.topology == Topology::PingPong);
     let Some(small) = near(group, 64) else {
-        return Vec::new();
+        return none.into_iter().collect();
     };
     let large = near(group, 65536).unwrap_or(small);
     match group.topology {
-        Topology::PingPong => vec![sentence(group, small, &TRIP)],
+        Topology::PingPong => vec![none, sentence(group, small, &TRIP)],
+        Topology::Setup => vec![sentence(group, small, &SETUP)],
         Topology::Stream if small == large => vec![sentence(group, small, &MESSAGES)],
         Topology::Stream => {
             vec![sentence(group, small, &MESSAGES), sentence(group, large, &BYTES)]
@@ -90,7 +100,7 @@ fn of_group(group: &Group<'_>) -> Vec<Answer> {
 /// The measured size nearest to a wanted one, by ratio.
 fn near(group: &Group<'_>, wanted: usize) -> Option<usize> {
     let distance = |size: usize| (size as f64 / wanted as f64).ln().abs();
-    let sizes = group.cells.iter().map(|cell| cell.key.size);
+    let sizes = group.cells.iter().map(|cell| cell.key.size).filter(|size| *size > 0);
     sizes.min_by(|a, b| distance(*a).total_cmp(&distance(*b)))
 }
 
@@ -119,8 +129,9 @@ fn sentence(group: &Group<'_>, size: usize, measure: &Measure) -> Option<Answer>
         after.push_str(&format!("; next is {} with {}", label(cell), (measure.unit)(it.value)));
     }
     after.push('.');
+    let what = if size == 0 { "With" } else { "At" };
     Some(Answer {
-        before: format!("At {} {}, ", units::size(size), setting(group.placement, group.wait)),
+        before: format!("{what} {} {}, ", units::size(size), setting(group.placement, group.wait)),
         name: label(first),
         verb: format!(" {verb}{} ", if rest.is_empty() { "" } else { ":" }),
         value,
@@ -148,6 +159,24 @@ mod tests {
              (4.90–5.30); fifo (5.20 µs) cannot be told from it."
         );
         assert!(sentences.iter().any(|it| it.contains("across CPUs")));
+    }
+
+    #[test]
+    fn what_carries_no_payload_is_ranked_among_its_like() {
+        let mut results = example::results();
+        for cell in results.cells.iter_mut().filter(|it| it.key.mechanism == "fifo") {
+            (cell.key.size, cell.bytes_per_s) = (0, None);
+        }
+        let sentences: Vec<_> = answers(&results).iter().map(Answer::to_string).collect();
+        assert_eq!(
+            sentences[..2],
+            [
+                "With no payload on the same CPU, blocking, fifo has a median round trip of 5.20 µs \
+                 (5.00–5.40).",
+                "At 64 B on the same CPU, blocking, pipe has a median round trip of 5.10 µs \
+                 (4.90–5.30)."
+            ]
+        );
     }
 
     #[test]

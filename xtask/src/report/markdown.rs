@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use ipc_bench_schema::{Results, Topology};
+use ipc_bench_schema::Results;
 
 use super::{
     floor_lines, groups, headline, label, setting, status_word, units, with_interval,
@@ -20,7 +20,7 @@ pub(super) fn render(results: &Results) -> String {
     }
     list(&mut out, "Warnings", results.host.warnings.iter().map(|it| escape(it)));
     for group in groups(results) {
-        let trips = group.topology == Topology::PingPong;
+        let trips = group.topology.is_clocked_each();
         let _ =
             writeln!(out, "\n## {}, {}\n", group.topology, setting(group.placement, group.wait));
         let columns: &[&str] = if trips {

@@ -50,7 +50,7 @@ pub(crate) fn render(results: &Results) -> String {
 }
 
 fn table(group: &Group<'_>) -> Table {
-    let trips = group.topology == Topology::PingPong;
+    let trips = group.topology.is_clocked_each();
     let mut table = Table::new();
     let rule = LineStyle::none().fill('─').junction('─');
     table.load_style(presets::NOTHING.header_separator(rule));
@@ -58,7 +58,8 @@ fn table(group: &Group<'_>) -> Table {
     table.set_content_arrangement(ContentArrangement::Dynamic);
     let mut header = vec!["mechanism", "size"];
     if trips {
-        header.extend(["p50", "p99", "round trips/s"]);
+        let per_s = if group.topology == Topology::Setup { "times/s" } else { "round trips/s" };
+        header.extend(["p50", "p99", per_s]);
     } else {
         header.extend(["msgs/s", "bytes/s"]);
     }

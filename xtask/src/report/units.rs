@@ -25,11 +25,13 @@ pub(crate) fn count(count: f64) -> String {
     if count == 0.0 { "0".to_owned() } else { digits(count) }
 }
 
-/// A message size: exact, in binary units where it is a multiple of one.
+/// A message size: exact, in binary units where it is a multiple of one; 0 is that of a mechanism whose
+/// messages have no bytes.
 pub(crate) fn size(bytes: usize) -> String {
     const KIB: usize = 1 << 10;
     const MIB: usize = 1 << 20;
     match bytes {
+        0 => "no payload".to_owned(),
         MIB.. if bytes.is_multiple_of(MIB) => format!("{} MiB", bytes / MIB),
         KIB.. if bytes.is_multiple_of(KIB) => format!("{} KiB", bytes / KIB),
         _ => format!("{bytes} B"),
@@ -77,10 +79,20 @@ mod tests {
 
     #[test]
     fn sizes_are_exact() {
-        let sizes = [1, 8, 1000, 1024, 1025, 65536, 1 << 20, (1 << 20) + 1024].map(size);
+        let sizes = [0, 1, 8, 1000, 1024, 1025, 65536, 1 << 20, (1 << 20) + 1024].map(size);
         assert_eq!(
             sizes,
-            ["1 B", "8 B", "1000 B", "1 KiB", "1025 B", "64 KiB", "1 MiB", "1025 KiB"]
+            [
+                "no payload",
+                "1 B",
+                "8 B",
+                "1000 B",
+                "1 KiB",
+                "1025 B",
+                "64 KiB",
+                "1 MiB",
+                "1025 KiB"
+            ]
         );
     }
 }
