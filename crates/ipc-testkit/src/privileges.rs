@@ -1,25 +1,17 @@
-//! What cases need of the machine: programs, users, namespaces.
+//! What cases need of the machine: users and namespaces.
 
 use std::process::{Command, Stdio};
 
 use rustix::process::{Gid, Uid, geteuid};
 
 use crate::environment::{FINISH, PARENT};
-use crate::{Peer, skip};
+use crate::{Peer, need, skip};
 
 /// The user without privileges that cases turn into.
 pub const NOBODY: u32 = 65534;
 
 /// What a role says when it has come to its end in namespaces.
 pub(crate) const FINISHED: &str = "ipc-testkit: the role has come to its end";
-
-/// Skips the case where a program is not installed; `package` is Debian's.
-pub fn need(program: &str, package: &str) {
-    let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output();
-    if !found.is_ok_and(|found| found.status.success()) {
-        skip(format!("{program} is not installed: apt-get install {package}"));
-    }
-}
 
 /// Skips the case for everybody but root, who alone can do this.
 pub fn need_root(why: &str) {
