@@ -1,15 +1,16 @@
 //! Programs that nobody here wrote: a C compiler's output, Python, util-linux, strace; and our
 //! examples.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use ipc_core::{ErrorKind, Handoff, RecvMsg, SendMsg, Wait};
 use ipc_mq::posix::{self, Priority};
 use ipc_mq::sysv::{self, Key, MessageType, Select};
 use ipc_mq::{Backend, MailboxOptions, MailboxReceiver, MailboxSender};
-use ipc_testkit::{Harness, Peer, Strace, dir, hear, need, say, skip};
+use ipc_testkit::{
+    CProgram, Harness, Peer, Strace, Talker, hear, need, need_python, run, run_examples, say,
+};
 
 use crate::fixtures::{fresh_key, fresh_name};
 
@@ -30,22 +31,6 @@ pub(crate) fn cases(harness: Harness) -> Harness {
 
 pub(crate) fn soon() -> Wait {
     Wait::timeout(Duration::from_secs(30))
-}
-
-/// Skips the case where a Python package is not installed.
-fn need_python(module: &str) {
-    need("python3", "python3");
-    let found = Command::new("python3").args(["-c", &format!("import {module}")]).output();
-    if !found.expect("run python3").status.success() {
-        skip(format!("Python has no {module}: pip install {module}"));
-    }
-}
-
-fn run(command: &mut Command) -> Output {
-    let out = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let text = String::from_utf8_lossy(&out.stderr);
-    assert!(out.status.success(), "{command:?} failed: {text}");
-    out
 }
 
 const C_PEER: &str = r#"
@@ -108,23 +93,12 @@ int main(int argc, char **argv) {
 "#;
 
 fn c_owner() {
-    need("cc", "gcc");
-    let (source, program) = (dir().join("owner.c"), dir().join("owner"));
-    std::fs::write(&source, C_OWNER).expect("write the source");
-    run(Command::new("cc").arg("-o").args([&program, &source]).arg("-lrt"));
+    let program = CProgram::compile("owner", C_OWNER, &["-lrt"]);
 
     let (name, key) = (fresh_name(), fresh_key());
-    let mut owner = Command::new(&program)
-        .arg(format!("/{name}"))
-        .arg(key.get().to_string())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("run it");
-    let mut said = String::new();
-    let out = owner.stdout.as_mut().expect("it is a pipe");
-    BufReader::new(out).read_line(&mut said).expect("read");
-    assert_eq!(said, "ready\n");
+    let mut owner = program.command();
+    let mut owner = Talker::start(owner.arg(format!("/{name}")).arg(key.get().to_string()));
+    owner.expect("ready");
 
     let queue = posix::QueueOptions::new().open(&name).expect("open");
     let first = queue.receiver().expect("receiver").recv_message(Wait::Never).expect("receive");
@@ -136,20 +110,13 @@ fn c_owner() {
     let kind = MessageType::new(12).expect("a type");
     typed.sender().expect("sender").send_typed(b"answer", kind, Wait::Never).expect("send");
 
-    let stdin = owner.stdin.as_mut().expect("it is a pipe");
-    stdin.write_all(b"!").expect("write");
-    let status = owner.wait().expect("wait");
-    assert!(status.success(), "the C program says {status}");
+    owner.tell("!");
+    owner.join();
     assert!(typed.status().is_err(), "it was removed");
-    std::fs::remove_file(source).expect("remove");
-    std::fs::remove_file(program).expect("remove");
 }
 
 fn c_program() {
-    need("cc", "gcc");
-    let (source, program) = (dir().join("peer.c"), dir().join("peer"));
-    std::fs::write(&source, C_PEER).expect("write the source");
-    run(Command::new("cc").arg("-o").args([&program, &source]).arg("-lrt"));
+    let program = CProgram::compile("peer", C_PEER, &["-lrt"]);
 
     let name = fresh_name();
     let queue = posix::QueueOptions::new().create(&name).expect("create");
@@ -160,7 +127,7 @@ fn c_program() {
     let mut typed_tx = typed.sender().expect("sender");
     typed_tx.send_typed(b"from us", kind(42), Wait::Never).expect("send");
 
-    run(Command::new(&program).arg(format!("/{name}")).arg(typed.key().get().to_string()));
+    run(program.command().arg(format!("/{name}")).arg(typed.key().get().to_string()));
 
     let mut rx = queue.receiver().expect("receiver");
     let first = rx.recv_message(Wait::Never).expect("receive");
@@ -171,8 +138,6 @@ fn c_program() {
     let first = rx.recv_message(Wait::Never).expect("receive");
     assert_eq!((&first.body[..], first.kind.get()), (&b"three"[..], 3));
     assert_eq!(rx.recv_message(Wait::Never).expect("receive").body, b"nine");
-    std::fs::remove_file(source).expect("remove");
-    std::fs::remove_file(program).expect("remove");
 }
 
 fn python(script: &str, arg: &str) -> String {
@@ -364,15 +329,10 @@ fn echoes_and_polls() {
 }
 
 fn examples() {
-    let this = std::env::current_exe().expect("own path");
-    let examples = this.ancestors().nth(2).expect("target directory").join("examples");
-    for name in ["posix_priority", "sysv_typed", "notified_server", "mailbox"] {
-        let program = examples.join(name);
-        if !program.exists() {
-            skip(format!("no {}: cargo build -p ipc-mq --examples", program.display()));
-        }
-        let out = run(&mut Command::new(&program));
-        let text = String::from_utf8_lossy(&out.stdout);
-        assert!(!text.trim().is_empty(), "{name} printed nothing");
-    }
+    run_examples(&[
+        ("posix_priority", ""),
+        ("sysv_typed", ""),
+        ("notified_server", ""),
+        ("mailbox", ""),
+    ]);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipc_core::{Framed, Handoff, RecvMsg, SendMsg, Wait};
 use ipc_pipe::{DuplexPipe, FifoOptions, PipeOptions, pipe};
-use ipc_testkit::{Harness, Peer, Strace, dir, hear, need, say};
+use ipc_testkit::{CProgram, Harness, Peer, Strace, dir, hear, need, say};
 
 pub(crate) fn cases(harness: Harness) -> Harness {
     harness
@@ -90,13 +90,9 @@ int main(void) {
 "#;
 
 fn c_program_sends_packets() {
-    need("cc", "gcc");
-    let (source, program) = (dir().join("sender.c"), dir().join("sender"));
-    std::fs::write(&source, SENDER).expect("write the source");
-    let cc = Command::new("cc").arg("-o").args([&program, &source]).status();
-    assert!(cc.expect("cc").success(), "the C program does not compile");
+    let program = CProgram::compile("sender", SENDER, &[]);
     let (mut rx, tx) = PipeOptions::new().open_packet().expect("pipe");
-    let mut command = Command::new(&program);
+    let mut command = program.command();
     tx.give(&mut command, "packets").expect("give");
     assert!(command.status().expect("run it").success());
     drop(command);
@@ -105,8 +101,6 @@ fn c_program_sends_packets() {
         let n = rx.recv_with(&mut buf, soon()).expect("receive");
         assert_eq!(&buf[..n], word.as_bytes());
     }
-    std::fs::remove_file(source).expect("remove");
-    std::fs::remove_file(program).expect("remove");
 }
 
 const ECHO: &str = r"

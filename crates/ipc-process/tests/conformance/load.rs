@@ -5,10 +5,9 @@ use std::process::{Command, Stdio};
 
 use ipc_core::{ErrorKind, Wait};
 use ipc_process::{Child, Pid, Process};
-use ipc_testkit::{Harness, need};
+use ipc_testkit::{Harness, example, need};
 
 use crate::deaths::kills;
-use crate::programs::example;
 
 pub(crate) fn cases(harness: Harness) -> Harness {
     harness.test("load/ab_loses_nothing_when_nobody_is_killed", || under_load(0)).test(

@@ -5,12 +5,12 @@
 )]
 
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use ipc_core::{ErrorKind, Wait};
 use ipc_process::{Child, OnDrop, Pid, Process};
-use ipc_testkit::{Harness, Peer, Strace, dir, hear, need, say, skip};
+use ipc_testkit::{CProgram, Harness, Peer, Strace, hear, need, run, run_examples, say, skip};
 
 use crate::forks::ends_when_told;
 
@@ -24,23 +24,6 @@ pub(crate) fn cases(harness: Harness) -> Harness {
         .role("waits_for_children", waits_for_children)
         .test("programs/a_tracer_that_holds_a_child_holds_up_the_wait", traced)
         .test("programs/the_examples_run", examples)
-}
-
-pub(crate) fn run(command: &mut Command) -> Output {
-    let out = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let text = String::from_utf8_lossy(&out.stderr);
-    assert!(out.status.success(), "{command:?} failed: {text}");
-    out
-}
-
-/// Where one of our examples is.
-pub(crate) fn example(name: &str) -> std::path::PathBuf {
-    let this = std::env::current_exe().expect("own path");
-    let program = this.ancestors().nth(2).expect("target directory").join("examples").join(name);
-    if !program.exists() {
-        skip(format!("no {}: cargo build -p ipc-process --examples", program.display()));
-    }
-    program
 }
 
 pub(crate) fn ignore_sigchld() {
@@ -126,12 +109,9 @@ int main(void) {
 
 fn c_program() {
     use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
-    need("cc", "gcc");
-    let (source, program) = (dir().join("pidfd.c"), dir().join("pidfd"));
-    std::fs::write(&source, C_PROGRAM).expect("write the source");
-    run(Command::new("cc").arg("-o").args([&program, &source]));
+    let program = CProgram::compile("pidfd", C_PROGRAM, &[]);
     let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().expect("socketpair");
-    let mut command = Command::new(&program);
+    let mut command = program.command();
     command.stdin(std::os::fd::OwnedFd::from(theirs)).stdout(Stdio::piped());
     let mut child = Child::spawn(&mut command).expect("spawn");
     drop(command);
@@ -161,8 +141,6 @@ fn c_program() {
     process.wait_exit(Wait::Forever).expect("its end");
     std::io::Write::write_all(&mut ours, b"x").expect("write");
     assert!(child.wait().expect("wait").success());
-    std::fs::remove_file(source).expect("remove");
-    std::fs::remove_file(program).expect("remove");
 }
 
 const WAITS: usize = 50;
@@ -242,14 +220,10 @@ fn traced() {
 }
 
 fn examples() {
-    for (name, says) in [
+    run_examples(&[
         ("fork_and_wait", "the first of three was number 1"),
         ("orphans_and_zombies", "reaped by its subreaper"),
         ("fork_copies_pages", "child, having written to some"),
         ("prefork_http", "1 restarts, draining, 0 killed"),
-    ] {
-        let out = run(&mut Command::new(example(name)));
-        let text = String::from_utf8_lossy(&out.stdout);
-        assert!(text.contains(says), "{name} printed {text}");
-    }
+    ]);
 }

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use ipc_shm::{PosixShmOptions, RegionExt};
-use ipc_testkit::{Harness, dir, need};
+use ipc_testkit::{CProgram, Harness, need, run};
 
 use crate::fixtures::fresh;
 
@@ -35,32 +35,22 @@ int main(int argc, char **argv) {
 "#;
 
 fn c_program(whose: &str) {
-    need("cc", "gcc");
-    let (source, program) = (dir().join("shm.c"), dir().join("shm"));
-    std::fs::write(&source, SOURCE).expect("write the source");
-    let cc = Command::new("cc").arg("-o").args([&program, &source]).arg("-lrt").status();
-    assert!(cc.expect("cc").success(), "the C program does not compile");
+    let program = CProgram::compile("shm", SOURCE, &["-lrt"]);
     let name = fresh();
     let c_name = format!("/{}", name.as_os_str().to_string_lossy());
-    let run = |how: &str| {
-        let status = Command::new(&program).args([&c_name, how]).status().expect("run it");
-        assert!(status.success(), "{how}: {status}");
-    };
     let memory = if whose == "ours" {
         let init = |memory: &dyn ipc_core::RegionMut| memory.write_at(0, b"from Rust\0");
         let memory = PosixShmOptions::new().create_with(&name, init).expect("create");
-        run("open");
+        run(program.command().args([&c_name, "open"]));
         memory
     } else {
-        run("create");
+        run(program.command().args([&c_name, "create"]));
         PosixShmOptions::new().open(&name).expect("open")
     };
     let mut text = [0; 6];
     memory.read_at(100, &mut text).expect("read");
     assert_eq!(&text, b"from C");
     memory.unlink().expect("unlink");
-    std::fs::remove_file(source).expect("remove");
-    std::fs::remove_file(program).expect("remove");
 }
 
 const PYTHON: &str = r"
@@ -76,9 +66,7 @@ fn python() {
     let name = fresh();
     let memory = PosixShmOptions::new().create(&name).expect("create");
     memory.write_at(0, b"from Rust").expect("write");
-    let mut python = Command::new("python3");
-    let status = python.args(["-c", PYTHON]).arg(name.as_os_str()).status().expect("python3");
-    assert!(status.success(), "{status}");
+    run(Command::new("python3").args(["-c", PYTHON]).arg(name.as_os_str()));
     let mut text = [0; 11];
     memory.read_at(100, &mut text).expect("read");
     assert_eq!(&text, b"from Python");

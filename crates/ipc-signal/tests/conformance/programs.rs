@@ -1,16 +1,14 @@
 //! Programs that nobody here wrote: a shell's traps, `kill`, `timeout`, Python, a C compiler's output,
 //! strace; and our examples.
 
-use std::io::{BufRead, BufReader};
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use ipc_core::{ErrorKind, Handoff, Notified, Notify, Wait};
 use ipc_signal::{
     Code, Pid, RtReceiver, RtSender, Signal, SignalFd, SignalReceiver, SignalSender, SignalSet,
     Target, Value, exists, queue, send,
 };
-use ipc_testkit::{Harness, Peer, Strace, dir, hear, need, say, skip};
+use ipc_testkit::{CProgram, Harness, Peer, Strace, Talker, hear, need, run_examples, say, skip};
 
 pub(crate) fn cases(harness: Harness) -> Harness {
     harness
@@ -26,37 +24,6 @@ pub(crate) fn cases(harness: Harness) -> Harness {
         .test("programs/strace_counts_one_call_for_each_operation", strace_counts)
         .role("echoes_and_polls", echoes_and_polls)
         .test("programs/the_examples_run", examples)
-}
-
-fn run(command: &mut Command) -> Output {
-    let out = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let text = String::from_utf8_lossy(&out.stderr);
-    assert!(out.status.success(), "{command:?} failed: {text}");
-    out
-}
-
-/// A program that says something in lines.
-struct Talker {
-    child: Child,
-    out: BufReader<ChildStdout>,
-}
-
-impl Talker {
-    fn start(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("start the program");
-        let out = BufReader::new(child.stdout.take().expect("it is a pipe"));
-        Self { child, out }
-    }
-
-    fn pid(&self) -> Pid {
-        Pid::from(&self.child)
-    }
-
-    fn says(&mut self) -> String {
-        let mut line = String::new();
-        assert_ne!(self.out.read_line(&mut line).expect("read"), 0, "it ended early");
-        line.trim_end().to_owned()
-    }
 }
 
 fn kill_ours() {
@@ -88,15 +55,15 @@ fn kill_theirs() {
                   echo ready; while :; do sleep 0.02; done";
     need("bash", "bash");
     let mut shell = Talker::start(Command::new("bash").args(["-c", script]));
-    assert_eq!(shell.says(), "ready");
-    let target = Target::Process(shell.pid());
+    shell.expect("ready");
+    let target = Target::Process(Pid::from(shell.child()));
     assert!(exists(target).expect("ask"));
     // A value does not disturb whoever does not ask for it.
     queue(target, Signal::realtime(3).expect("a signal"), 5.into()).expect("queue");
-    assert_eq!(shell.says(), "got RT");
+    shell.expect("got RT");
     send(target, Signal::TERM).expect("send");
-    assert_eq!(shell.says(), "got TERM");
-    assert_eq!(shell.child.wait().expect("wait").code(), Some(7));
+    shell.expect("got TERM");
+    assert_eq!(shell.wait().code(), Some(7));
     assert!(!exists(target).expect("ask"));
 }
 
@@ -148,12 +115,14 @@ fn timeout_theirs() {
     need("timeout", "coreutils");
     let script = "echo ready; exec sleep 1000";
     let mut timeout = Talker::start(Command::new("timeout").args(["1000", "sh", "-c", script]));
-    assert_eq!(timeout.says(), "ready");
-    SignalSender::to(timeout.pid(), Signal::TERM).expect("sender").notify().expect("notify");
+    timeout.expect("ready");
+    SignalSender::to(Pid::from(timeout.child()), Signal::TERM)
+        .expect("sender")
+        .notify()
+        .expect("notify");
     // It passes the signal on: the pipe ends when what it runs has ended too.
-    let mut rest = String::new();
-    assert_eq!(timeout.out.read_line(&mut rest).expect("read"), 0, "{rest}");
-    assert!(!timeout.child.wait().expect("wait").success());
+    timeout.expect_silence();
+    assert!(!timeout.wait().success());
 }
 
 fn python_takes() {
@@ -167,20 +136,20 @@ for _ in range(4):
     it = signal.sigwaitinfo([rt, signal.SIGUSR1])
     print(it.si_signo == rt, it.si_code, it.si_pid == os.getppid(), it.si_uid == os.getuid(), flush=True)
 ";
-    let mut python = Talker::start(Command::new("python3").args(["-c", script]));
-    assert_eq!(python.says(), "ready");
+    let mut python = Talker::python(script, &[]);
+    python.expect("ready");
     let rt = Signal::realtime(4).expect("a signal");
-    let tx = RtSender::to(python.pid(), rt).expect("sender");
+    let tx = RtSender::to(Pid::from(python.child()), rt).expect("sender");
     tx.send(77.into(), Wait::Forever).expect("send");
-    assert_eq!(python.says(), "True -1 True True");
-    queue(Target::Process(python.pid()), rt, 78.into()).expect("queue");
-    assert_eq!(python.says(), "True -1 True True");
-    let standard = SignalSender::to(python.pid(), Signal::USR1).expect("sender");
+    python.expect("True -1 True True");
+    queue(Target::Process(Pid::from(python.child())), rt, 78.into()).expect("queue");
+    python.expect("True -1 True True");
+    let standard = SignalSender::to(Pid::from(python.child()), Signal::USR1).expect("sender");
     standard.notify().expect("notify");
-    assert_eq!(python.says(), "False 0 True True");
-    send(Target::Process(python.pid()), rt).expect("send");
-    assert_eq!(python.says(), "True 0 True True");
-    assert!(python.child.wait().expect("wait").success());
+    python.expect("False 0 True True");
+    send(Target::Process(Pid::from(python.child())), rt).expect("send");
+    python.expect("True 0 True True");
+    python.join();
 }
 
 fn python_sends() {
@@ -233,27 +202,22 @@ int main(int argc, char **argv) {
 "#;
 
 fn c_program() {
-    need("cc", "gcc");
-    let (source, program) = (dir().join("peer.c"), dir().join("peer"));
-    std::fs::write(&source, C_PEER).expect("write the source");
-    run(Command::new("cc").arg("-o").args([&program, &source]));
+    let program = CProgram::compile("peer", C_PEER, &[]);
     let signal = Signal::realtime(5).expect("a signal");
     let rx = RtReceiver::new(signal).expect("receiver");
-    let mut peer = Talker::start(Command::new(&program).arg(Pid::this().to_string()));
-    assert_eq!(peer.says(), "ready");
-    let tx = RtSender::to(peer.pid(), signal).expect("sender");
+    let mut peer = Talker::start(program.command().arg(Pid::this().to_string()));
+    peer.expect("ready");
+    let tx = RtSender::to(Pid::from(peer.child()), signal).expect("sender");
     tx.send((-42).into(), Wait::Forever).expect("send");
-    assert_eq!(peer.says(), "-42");
+    peer.expect("-42");
     tx.send(0xdead_beef_usize.into(), Wait::Forever).expect("send");
-    assert_eq!(peer.says(), "0xdeadbeef");
-    let pid = Some(peer.pid());
+    peer.expect("0xdeadbeef");
+    let pid = Some(Pid::from(peer.child()));
     let first = rx.recv(Wait::Forever).expect("receive");
     assert_eq!((first.pid(), first.value().map(Value::as_int)), (pid, Some(-3)));
     let second = rx.recv(Wait::Forever).expect("receive");
     assert_eq!(second.value().map(Value::as_usize), Some(0x1234_5678_9abc));
-    assert!(peer.child.wait().expect("wait").success());
-    std::fs::remove_file(source).expect("remove");
-    std::fs::remove_file(program).expect("remove");
+    peer.join();
 }
 
 fn signal_hook() {
@@ -342,16 +306,10 @@ fn echoes_and_polls() {
 }
 
 fn examples() {
-    let this = std::env::current_exe().expect("own path");
-    let examples = this.ancestors().nth(2).expect("target directory").join("examples");
-    for name in ["graceful_shutdown", "value_queue", "signalfd_loop", "alarm_watchdog"] {
-        let program = examples.join(name);
-        if !program.exists() {
-            skip(format!("no {}: cargo build -p ipc-signal --examples", program.display()));
-        }
-        let out = run(&mut Command::new(&program));
-        let text = String::from_utf8_lossy(&out.stdout);
-        assert!(!text.trim().is_empty(), "{name} printed nothing");
-        assert_eq!(out.status.signal(), None);
-    }
+    run_examples(&[
+        ("graceful_shutdown", ""),
+        ("value_queue", ""),
+        ("signalfd_loop", ""),
+        ("alarm_watchdog", ""),
+    ]);
 }

@@ -1,10 +1,9 @@
 //! Python as sender and receiver, and our example.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use ipc_core::Wait;
-use ipc_testkit::{Harness, Strace, dir, need, skip};
+use ipc_testkit::{Harness, Strace, Talker, dir, need, run};
 
 use super::{clean_up, me, options, private, recv, soon};
 
@@ -16,7 +15,7 @@ pub(super) fn cases(harness: Harness) -> Harness {
         .test("direct/the_example_runs", example)
 }
 
-/// As in docs/sockets-direct.part.md.
+/// As in docs/sockets.md.
 const PYTHON: &str = r#"
 import os, socket, struct, sys
 
@@ -40,21 +39,13 @@ os.unlink(port(directory, os.getpid()))
 fn python() {
     need("python3", "python3");
     let mut port = options().open().expect("open");
-    let mut python = Command::new("python3")
-        .args(["-c", PYTHON])
-        .arg(dir())
-        .arg(me().to_string())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("python3");
-    let (text, from) = recv(&mut port, Some(python.id()));
-    assert_eq!((&text[..], from), (&b"from python"[..], python.id()));
+    let us = me().to_string();
+    let mut python = Talker::python(PYTHON, &[dir().to_str().expect("UTF-8"), &us]);
+    let (text, from) = recv(&mut port, Some(python.child().id()));
+    assert_eq!((&text[..], from), (&b"from python"[..], python.child().id()));
     port.send_to(from, b"to python", soon()).expect("send");
-    let mut said = String::new();
-    let out = python.stdout.as_mut().expect("it is a pipe");
-    BufReader::new(out).read_line(&mut said).expect("read");
-    assert_eq!(said, "to python True True\n");
-    assert!(python.wait().expect("wait").success());
+    python.expect("to python True True");
+    python.join();
 }
 
 /// How many operations `strace` counts.
@@ -92,15 +83,10 @@ fn sends_and_receives() {
 }
 
 fn example() {
-    let this = std::env::current_exe().expect("own path");
-    let program = this.ancestors().nth(2).expect("target directory").join("examples/direct_ports");
-    if !program.exists() {
-        skip(format!("no {}: cargo build -p ipc-sock --examples", program.display()));
-    }
     let ports = dir().join("ipc-direct");
-    let out = Command::new(&program).env("XDG_RUNTIME_DIR", private()).output().expect("run it");
+    let mut program = Command::new(ipc_testkit::example("direct_ports"));
+    let out = run(program.env("XDG_RUNTIME_DIR", private()));
     let text = String::from_utf8_lossy(&out.stdout);
-    assert!(out.status.success(), "{text}{}", String::from_utf8_lossy(&out.stderr));
     assert!(text.contains("Disconnected"), "{text}");
     std::fs::remove_dir(ports).expect("it has left its directory, and nothing in it");
     clean_up();

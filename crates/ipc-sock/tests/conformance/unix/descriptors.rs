@@ -8,7 +8,7 @@ use ipc_sock::unix::{Address, MAX_FDS, Seqpacket};
 use ipc_testkit::{Descriptors, Harness, with_free_descriptors};
 use rustix::fs::MemfdFlags;
 
-use super::tools::{NEW, Program, is_limit, kind_of, path, soon};
+use super::tools::{NEW, is_limit, kind_of, path, python, soon};
 
 pub(super) fn cases(harness: Harness) -> Harness {
     harness
@@ -289,7 +289,7 @@ print('sent'); sys.stdin.readline()";
 /// A socket comes from elsewhere with an option that makes the kernel add what nobody here asked for.
 fn stray_pidfds() -> Result<(), Error> {
     let listener = NEW.listen_seqpacket(path())?;
-    let mut python = Program::python(PASSES_PIDFDS, &Address::path(path())?);
+    let mut python = python(PASSES_PIDFDS, &Address::path(path())?);
     if python.listen() != "sent" {
         ipc_testkit::skip("this kernel has no SO_PASSPIDFD: it takes Linux 6.5");
     }

@@ -6,9 +6,9 @@ use std::process::Command;
 
 use ipc_core::{Error, ErrorKind, Listen, ReadBytes, RecvMsg, SendMsg, WriteBytes};
 use ipc_sock::unix::{Address, SealedMemfd, Seals, Stream, Trust};
-use ipc_testkit::{Harness, dir, need, skip, unique_name};
+use ipc_testkit::{CProgram, Harness, Talker, dir, need, run_examples, unique_name};
 
-use super::tools::{NEW, Program, path, run, soon};
+use super::tools::{self, NEW, path, soon};
 
 pub(super) fn cases(harness: Harness) -> Harness {
     harness
@@ -23,13 +23,13 @@ pub(super) fn cases(harness: Harness) -> Harness {
         .test("unix/programs/the_examples_run", examples)
 }
 
-fn socat(addresses: [&str; 2]) -> Program {
+fn socat(addresses: [&str; 2]) -> Talker {
     need("socat", "socat");
-    Program::start(Command::new("socat").args(addresses))
+    Talker::start(Command::new("socat").args(addresses))
 }
 
 /// Says something each way.
-fn talk(conn: &mut Stream, socat: &mut Program) -> Result<(), Error> {
+fn talk(conn: &mut Stream, socat: &mut Talker) -> Result<(), Error> {
     socat.tell("from socat");
     let mut buf = [0; 11];
     conn.read_exact_with(&mut buf, soon())?;
@@ -99,7 +99,7 @@ fn socat_datagrams() -> Result<(), Error> {
 
         let mut receiver = Command::new("socat");
         receiver.args(["-u", &at.replace('%', "RECV"), "STDOUT"]);
-        let mut receiver = Program::start(&mut receiver);
+        let mut receiver = Talker::start(&mut receiver);
         let sender = NEW.datagram()?;
         while let Err(error) = sender.send_to(b"to socat\n", &address, soon()) {
             let not_yet = [ErrorKind::NotFound, ErrorKind::ConnectionRefused];
@@ -159,7 +159,7 @@ fn are_pythons(message: &ipc_sock::unix::Message, bytes: &[u8]) {
 fn python_streams() -> Result<(), Error> {
     let listener = NEW.listen(path())?;
     let script = format!("s = socket.socket(UNIX, STREAM); s.connect(name){EXCHANGES}");
-    let mut python = Program::python(&script, &Address::path(path())?);
+    let mut python = tools::python(&script, &Address::path(path())?);
     let server = listener.accept_with(soon())?;
     let files = files();
     server.send_message(b"take these", &files.each_ref().map(AsFd::as_fd), soon())?;
@@ -176,7 +176,7 @@ fn python_messages() -> Result<(), Error> {
     let mut buf = [0; 64];
     let listener = NEW.listen_seqpacket(path())?;
     let script = format!("s = socket.socket(UNIX, SEQPACKET); s.connect(name){EXCHANGES}");
-    let mut python = Program::python(&script, &Address::path(path())?);
+    let mut python = tools::python(&script, &Address::path(path())?);
     let mut server = listener.accept_with(soon())?;
     server.send_message(b"take these", &fds, soon())?;
     python.expect("take these 2 first other");
@@ -189,7 +189,7 @@ fn python_messages() -> Result<(), Error> {
         "s = socket.socket(UNIX, DGRAM); s.bind(name + b'.python'); s.connect(name)
 s.send(b'here I am'){EXCHANGES}"
     );
-    let mut python = Program::python(&script, &address);
+    let mut python = tools::python(&script, &address);
     let client = log.recv_message(&mut buf, soon())?.sender;
     assert_eq!(client.as_path(), Some(dir().join("log.python").as_path()));
     log.send_message_to(b"take these", &fds, &client, soon())?;
@@ -211,7 +211,7 @@ for seals in [0, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | 
     if seals: fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
     socket.send_fds(s, [b'look'], [fd])
 sys.stdin.readline()";
-    let python = Program::python(script, &Address::path(path())?);
+    let python = tools::python(script, &Address::path(path())?);
     let mut server = listener.accept_with(soon())?;
     let unsealed = server.recv_sealed(&mut [0; 8], Seals::CONTENTS, soon());
     let kind = unsealed.expect_err("it is not sealed").kind();
@@ -257,12 +257,9 @@ int main(int argc, char **argv) {
 "#;
 
 fn c_program() -> Result<(), Error> {
-    need("cc", "gcc");
-    let (source, program) = (dir().join("peer.c"), dir().join("peer"));
-    fs::write(&source, C_PEER).expect("write the source");
-    run(Command::new("cc").arg("-o").args([&program, &source]));
+    let program = CProgram::compile("peer", C_PEER, &[]);
     let listener = NEW.listen(path())?;
-    let peer = Program::start(Command::new(&program).arg(path()));
+    let peer = Talker::start(program.command().arg(path()));
     let server = listener.accept_with(soon())?;
     let file = dir().join("file");
     let ours = File::create_new(&file).expect("create");
@@ -273,22 +270,10 @@ fn c_program() -> Result<(), Error> {
     assert_eq!(message.fds.len(), 1, "the C program sends it back");
     assert_eq!(fs::read_to_string(&file).expect("read"), "written by C");
     peer.join();
-    for file in [source, program, file] {
-        fs::remove_file(file).expect("remove");
-    }
+    fs::remove_file(file).expect("remove");
     Ok(())
 }
 
 fn examples() {
-    let this = std::env::current_exe().expect("own path");
-    let examples = this.ancestors().nth(2).expect("target directory").join("examples");
-    for name in ["unix_server", "pass_descriptors"] {
-        let program = examples.join(name);
-        if !program.exists() {
-            skip(format!("no {}: cargo build -p ipc-sock --examples", program.display()));
-        }
-        let out = run(&mut Command::new(&program));
-        let text = String::from_utf8_lossy(&out.stdout);
-        assert!(!text.trim().is_empty(), "{name} printed nothing");
-    }
+    run_examples(&[("unix_server", ""), ("pass_descriptors", "")]);
 }

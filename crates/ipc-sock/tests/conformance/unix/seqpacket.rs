@@ -2,11 +2,11 @@
 
 use ipc_core::{Error, ErrorKind, Listen, RecvMsg, SendMsg, Wait};
 use ipc_sock::unix::{Address, Seqpacket};
-use ipc_testkit::Harness;
+use ipc_testkit::{Harness, Talker};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::tools::{NEW, Program, kind_of, path, soon};
+use super::tools::{self, NEW, kind_of, path, soon};
 
 pub(super) fn cases(harness: Harness) -> Harness {
     harness
@@ -22,7 +22,7 @@ pub(super) fn cases(harness: Harness) -> Harness {
 }
 
 /// A connection to a Python program that sends messages as we tell it: `+` and its text, or `end`.
-fn python() -> (Program, Seqpacket) {
+fn python() -> (Talker, Seqpacket) {
     let listener = NEW.listen_seqpacket(path()).expect("listen");
     let script = "
 s = socket.socket(UNIX, SEQPACKET); s.connect(name)
@@ -30,12 +30,12 @@ for line in sys.stdin:
     if line == 'end\\n': s.close()
     else: s.send(line[1:-1].encode())
     print('done')";
-    let python = Program::python(script, &Address::path(path()).expect("a path"));
+    let python = tools::python(script, &Address::path(path()).expect("a path"));
     let server = listener.accept_with(soon()).expect("accept");
     (python, server)
 }
 
-fn tell(python: &mut Program, words: &[&str]) {
+fn tell(python: &mut Talker, words: &[&str]) {
     for word in words {
         python.tell(word);
         python.expect("done");

@@ -9,12 +9,12 @@ use std::process::Command;
 use ipc_core::{Error, ErrorKind, Listen, ReadBytes, RecvMsg, Wait, WriteBytes};
 use ipc_sock::unix::{Address, SocketOptions};
 use ipc_testkit::{
-    Harness, NOBODY, Peer, become_nobody, dir, hear, names_in_dir, need, need_root, say,
+    Harness, NOBODY, Peer, Talker, become_nobody, dir, hear, names_in_dir, need, need_root, say,
     wait_for_the_end,
 };
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
-use super::tools::{NEW, Program, kind_of, open_directory, path, soon};
+use super::tools::{NEW, kind_of, open_directory, path, python, soon};
 
 pub(super) fn cases(harness: Harness) -> Harness {
     harness
@@ -174,7 +174,7 @@ if {}: s.listen()
 print('bound'); sys.stdin.readline()",
             if listens { "True" } else { "False" }
         );
-        let mut python = Program::python(&script, &Address::path(path())?);
+        let mut python = python(&script, &Address::path(path())?);
         python.expect("bound");
         is_not_taken();
         python.kill();
@@ -187,7 +187,7 @@ fn socat_server() -> Result<(), Error> {
     need("socat", "socat");
     let mut socat = Command::new("socat");
     socat.arg(format!("UNIX-LISTEN:{}", path().display())).arg("STDIO");
-    let mut socat = Program::start(&mut socat);
+    let mut socat = Talker::start(&mut socat);
     let bound = || NEW.connect(path(), soon());
     // It has bound its name when it can be connected to; it serves that one client.
     while !path().exists() {
@@ -382,7 +382,7 @@ fn files_of_strangers() -> Result<(), Error> {
 
 fn dead_abstract_name() -> Result<(), Error> {
     let name = super::tools::abstract_name();
-    let mut python = Program::python(
+    let mut python = python(
         "s = socket.socket(UNIX, STREAM); s.bind(name); s.listen(); print('bound'); sys.stdin.readline()",
         &name,
     );

@@ -1,15 +1,13 @@
 //! What the cases share: places, users, programs.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
 
 use ipc_core::{Error, ErrorKind, Wait};
 use ipc_sock::unix::{Address, SocketOptions};
-use ipc_testkit::{Harness, Peer, become_nobody, dir, need, need_root, unique_name};
+use ipc_testkit::{Harness, Peer, Talker, become_nobody, dir, need, need_root, unique_name};
 
 /// The default options.
 pub(super) const NEW: SocketOptions = SocketOptions::new();
@@ -53,65 +51,11 @@ pub(super) fn open_directory(mode: u32) {
     fs::set_permissions(dir(), PermissionsExt::from_mode(mode)).expect("chmod");
 }
 
-pub(super) fn run(command: &mut Command) -> Output {
-    let out = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let text = String::from_utf8_lossy(&out.stderr);
-    assert!(out.status.success(), "{command:?} failed: {text}");
-    out
-}
-
-/// A program that talks in lines.
-pub(super) struct Program {
-    child: Child,
-    from: BufReader<ChildStdout>,
-}
-
-impl Program {
-    pub(super) fn start(command: &mut Command) -> Self {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let from = BufReader::new(child.stdout.take().expect("it is a pipe"));
-        Self { child, from }
-    }
-
-    /// A Python script, with `socket`, `os`, `sys` and `array` imported and a socket's name, if it is
-    /// one, in `name`.
-    pub(super) fn python(script: &str, address: &Address) -> Self {
-        need("python3", "python3");
-        let mut command = Command::new("python3");
-        command.args(["-u", "-c", &format!("{PRELUDE}{script}")]).arg(hex(address));
-        Self::start(&mut command)
-    }
-
-    pub(super) fn tell(&mut self, line: &str) {
-        let to = self.child.stdin.as_mut().expect("it is a pipe");
-        // In one write, which a program may take for one message.
-        to.write_all(format!("{line}\n").as_bytes()).expect("the program listens");
-    }
-
-    pub(super) fn listen(&mut self) -> String {
-        let mut line = String::new();
-        self.from.read_line(&mut line).expect("read");
-        assert!(!line.is_empty(), "the program ended early");
-        line.trim_end_matches('\n').to_owned()
-    }
-
-    #[track_caller]
-    pub(super) fn expect(&mut self, line: &str) {
-        assert_eq!(self.listen(), line);
-    }
-
-    #[track_caller]
-    pub(super) fn join(mut self) {
-        drop(self.child.stdin.take());
-        let status = self.child.wait().expect("wait");
-        assert!(status.success(), "the program says {status}");
-    }
-
-    pub(super) fn kill(mut self) {
-        self.child.kill().expect("kill");
-        self.child.wait().expect("wait");
-    }
+/// A Python script, with `socket`, `os`, `sys` and `array` imported and a socket's name, if it is
+/// one, in `name`.
+pub(super) fn python(script: &str, address: &Address) -> Talker {
+    need("python3", "python3");
+    Talker::python(&format!("{PRELUDE}{script}"), &[&hex(address)])
 }
 
 const PRELUDE: &str = "
