@@ -1,12 +1,51 @@
 //! One call or many until a [`Wait`] is exhausted.
 
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
 use ipc_core::{Error, Result, Wait};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
 use crate::kind::os;
+
+/// The naps between two looks at something that the kernel has no call to wait for: 50 µs at first, twice
+/// as long each time, and 2 ms at most.
+///
+/// # Examples
+///
+/// ```
+/// use ipc_core::Wait;
+/// use ipc_fd::wait::Naps;
+///
+/// assert_eq!(Naps::new(Wait::Never).next_nap(), None);
+/// let mut naps = Naps::new(Wait::Forever);
+/// assert!(naps.next_nap() < naps.next_nap());
+/// ```
+#[derive(Debug)]
+pub struct Naps {
+    wait: Wait,
+    next: Duration,
+}
+
+impl Naps {
+    const SHORTEST: Duration = Duration::from_micros(50);
+    const LONGEST: Duration = Duration::from_millis(2);
+
+    /// The naps of one wait.
+    #[must_use]
+    pub fn new(wait: Wait) -> Self {
+        Self { wait, next: Self::SHORTEST }
+    }
+
+    /// How long to sleep before the next look, or `None` when the wait is exhausted.
+    pub fn next_nap(&mut self) -> Option<Duration> {
+        let left = self.wait.remaining().unwrap_or(Duration::MAX);
+        let nap = self.next.min(left);
+        self.next = Self::LONGEST.min(self.next * 2);
+        (!left.is_zero()).then_some(nap)
+    }
+}
 
 /// Waits until a descriptor is ready, has hung up, or is in error: `ppoll`.
 ///

@@ -1,11 +1,10 @@
 //! Opening a FIFO for one direction, with a deadline.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
 
 use ipc_core::{Error, ErrorKind, Result, Wait};
 use ipc_fd::kind::os;
-use ipc_fd::wait::ready;
+use ipc_fd::wait::{Naps, ready};
 use rustix::event::PollFlags;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -16,9 +15,6 @@ use crate::end::reopen;
 /// The operation in this file's errors.
 const OP: &str = "open FIFO";
 
-/// The shortest and the longest time between two looks for a peer that makes no sound.
-const NAPS: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(2));
-
 /// Opens `node` for reading and waits for a writer.
 pub(crate) fn reader(node: BorrowedFd<'_>, wait: Wait) -> Result<OwnedFd> {
     if wait == Wait::Forever {
@@ -26,20 +22,16 @@ pub(crate) fn reader(node: BorrowedFd<'_>, wait: Wait) -> Result<OwnedFd> {
     }
     let fd = reopen(node, OFlags::RDONLY | OFlags::NONBLOCK).map_err(os(OP))?;
     let scratch = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(os("pipe2"))?;
-    let mut nap = NAPS.0;
+    let mut naps = Naps::new(wait);
     // `poll` sees a writer that writes or leaves, `tee` also one that does nothing.
     while !has_writer(&fd, &scratch.1)? {
-        let left = wait.remaining().unwrap_or(Duration::MAX);
-        if left.is_zero() {
-            return Err(no_peer(wait));
-        }
-        let nap_over = Wait::timeout(nap.min(left));
+        let nap = naps.next_nap().ok_or_else(|| no_peer(wait))?;
+        let nap_over = Wait::timeout(nap);
         match ready(OP, fd.as_fd(), PollFlags::IN, nap_over) {
             Ok(()) => break,
             Err(error) if error.kind() == ErrorKind::TimedOut => {}
             Err(error) => return Err(error),
         }
-        nap = NAPS.1.min(nap * 2);
     }
     make_blocking(fd)
 }
@@ -49,21 +41,17 @@ pub(crate) fn writer(node: BorrowedFd<'_>, wait: Wait) -> Result<OwnedFd> {
     if wait == Wait::Forever {
         return open_blocking(node, OFlags::WRONLY);
     }
-    let mut nap = NAPS.0;
+    let mut naps = Naps::new(wait);
     loop {
         match reopen(node, OFlags::WRONLY | OFlags::NONBLOCK) {
             Ok(fd) => return make_blocking(fd),
             Err(Errno::NXIO) => {}
             Err(errno) => return Err(os(OP)(errno)),
         }
-        let left = wait.remaining().unwrap_or(Duration::MAX);
-        if left.is_zero() {
-            return Err(no_peer(wait));
-        }
+        let nap = naps.next_nap().ok_or_else(|| no_peer(wait))?;
         // Nothing tells of a reader: one that blocks in `open` is not to be seen from outside, and
         // helping it by opening the other side would let it go when no writer has come.
-        std::thread::sleep(nap.min(left));
-        nap = NAPS.1.min(nap * 2);
+        std::thread::sleep(nap);
     }
 }
 

@@ -8,6 +8,7 @@ use ipc_core::{
     Caps, Error, ErrorKind, Mechanism, Notified, Notify, Rejected, Result, Shape, Wait,
 };
 use ipc_fd::kind::os;
+use ipc_fd::wait::Naps;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
@@ -19,9 +20,6 @@ use crate::{Origin, Pid, Signal, SignalSet, Value, origin};
 
 /// The operation in this file's errors.
 const OP: &str = "sigqueue";
-
-/// The shortest and the longest time between two looks at a full queue.
-const NAPS: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(2));
 
 /// Of both ends.
 const CAPS: Caps = Caps::new(Shape::Notification).anonymous();
@@ -247,17 +245,12 @@ impl RtSender {
     /// Queues a value when that has failed with `errno`.
     #[cold]
     fn send_again(&self, value: Value, wait: Wait, mut errno: Errno) -> Result<()> {
-        let mut nap = NAPS.0;
+        let mut naps = Naps::new(wait);
         loop {
             if errno != Errno::AGAIN {
                 return Err(notify_error(OP, errno));
             }
-            let left = wait.remaining().unwrap_or(Duration::MAX);
-            if left.is_zero() {
-                return Err(full(errno, wait));
-            }
-            self.nap(left.min(nap))?;
-            nap = NAPS.1.min(nap * 2);
+            self.nap(naps.next_nap().ok_or_else(|| full(errno, wait))?)?;
             match self.queue(value) {
                 Ok(()) => return Ok(()),
                 Err(next) => errno = next,

@@ -1,12 +1,8 @@
 //! Waiting for a System V queue.
 
-use std::time::Duration;
-
 use ipc_core::{Error, Result, Wait};
+use ipc_fd::wait::Naps;
 use rustix::io::Errno;
-
-/// The shortest and the longest time between two looks at a queue.
-const NAPS: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(2));
 
 /// The flag of a call for this wait: whether it may sleep.
 ///
@@ -28,17 +24,14 @@ pub(super) fn again<T>(
     mut call: impl FnMut(i32) -> Result<T, Errno>,
     failed: impl Fn(Errno) -> Error,
 ) -> Result<T> {
-    let mut nap = NAPS.0;
+    let mut naps = Naps::new(wait);
     loop {
         match errno {
             Errno::INTR => {}
             Errno::AGAIN | Errno::NOMSG => {
-                let left = wait.remaining().unwrap_or(Duration::MAX);
-                if left.is_zero() {
-                    return Err(Error::new(wait.exhausted(), op));
-                }
-                std::thread::sleep(left.min(nap));
-                nap = NAPS.1.min(nap * 2);
+                let nap = naps.next_nap().ok_or_else(|| Error::new(wait.exhausted(), op))?;
+                // `msgrcv` and `msgsnd` take no deadline, and a queue cannot be polled.
+                std::thread::sleep(nap);
             }
             errno => return Err(failed(errno)),
         }
