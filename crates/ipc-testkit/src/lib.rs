@@ -36,9 +36,12 @@ pub use messages::Messages;
 pub use named::NamedObjects;
 pub use notifications::Notifications;
 pub use peer::{Casting, Peer, hear, say, wait_for_the_end};
-pub use privileges::{NOBODY, become_nobody, become_user, in_namespaces, need_root};
+pub use privileges::{
+    NOBODY, become_nobody, become_user, in_namespaces, need_capability, need_root,
+};
 pub use programs::{CProgram, Talker, example, need, need_python, run, run_examples};
 pub use regions::Regions;
+pub use rustix::thread::CapabilitySet;
 pub use semaphores::Semaphores;
 pub use strace::Strace;
 pub use sys::default_sigpipe;

@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 
 use rustix::process::{Gid, Uid, geteuid};
+use rustix::thread::{CapabilitySet, capabilities};
 
 use crate::environment::{FINISH, PARENT};
 use crate::{Peer, need, skip};
@@ -13,10 +14,32 @@ pub const NOBODY: u32 = 65534;
 /// What a role says when it has come to its end in namespaces.
 pub(crate) const FINISHED: &str = "ipc-testkit: the role has come to its end";
 
-/// Skips the case for everybody but root, who alone can do this.
+/// What makes root root for most cases: it becomes others, and their files are open to it.
+const ROOT: CapabilitySet = CapabilitySet::CHOWN
+    .union(CapabilitySet::DAC_OVERRIDE)
+    .union(CapabilitySet::FOWNER)
+    .union(CapabilitySet::KILL)
+    .union(CapabilitySet::SETGID)
+    .union(CapabilitySet::SETUID);
+
+/// Skips the case for everybody but root, who alone can do this, and for a root without the powers that
+/// files and users take.
 pub fn need_root(why: &str) {
     if !geteuid().is_root() {
         skip(format!("only root can {why}"));
+    }
+    need_capability(ROOT, why);
+}
+
+/// Skips the case for a process without these capabilities, such as root's in many containers.
+///
+/// # Panics
+///
+/// If the kernel does not tell.
+pub fn need_capability(needed: CapabilitySet, why: &str) {
+    let missing = needed - capabilities(None).expect("capget").effective;
+    if !missing.is_empty() {
+        skip(format!("this process has no CAP_{missing:?}, which it takes to {why}"));
     }
 }
 

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use ipc_core::{ErrorKind, Handoff, RecvMsg, SendMsg, Wait};
 use ipc_mq::sysv::{self, Key, Limits, MessageType, QueueOptions, Receiver, Select, Sender};
-use ipc_testkit::{Descriptors, Harness, Peer, block, dir, hear, need, say, skip};
+use ipc_testkit::{
+    CapabilitySet, Descriptors, Harness, Peer, block, dir, hear, need, need_capability, need_root,
+    say,
+};
 
 use crate::fixtures::fresh_key;
 
@@ -167,9 +170,8 @@ fn removed() {
 }
 
 fn foreign() {
-    if !rustix::process::geteuid().is_root() {
-        skip("only root can become another user");
-    }
+    need_root("become another user");
+    need_capability(CapabilitySet::SYS_ADMIN, "give another user's queue away");
     let key = fresh_key();
     let mut peer = Peer::cast("nobody_creates");
     peer.command().env("KEY", key.get().to_string());

@@ -40,24 +40,39 @@ const LOOKS: u32 = 64;
 /// How long a receiver that spins lets the sender alone before its first look.
 ///
 /// A receiver that is quicker than the sender finds each message the moment it is there, and looks at the
-/// cache line into which the next one is being written: the line goes to and fro for every message. So one
-/// that keeps finding single messages at once looks away for a while, until there are several; one that has
-/// to wait, as in a dialogue, looks all the time.
-#[derive(Debug, Default)]
+/// cache line into which the next one is being written: the line goes to and fro for every message. So it
+/// looks away for a moment now and then. If there are several messages afterwards, this is a stream, and it
+/// looks away for longer, until there are enough at a time. If there is one, as in a dialogue, where the next
+/// comes only after an answer, it looks all the time, and tries again after more and more waits.
+#[derive(Debug)]
 pub(crate) struct Patience {
     pauses: u32,
     /// Messages since there was none.
     received: u32,
     /// Whether the last one was there at the first looks.
     quick: bool,
+    /// Waits until it looks away the next time.
+    until_try: u32,
+    /// How many there are between two tries.
+    between: u32,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        let between = Self::OFTEN;
+        Self { pauses: 0, received: 0, quick: false, until_try: between, between }
+    }
 }
 
 impl Patience {
+    const FIRST: u32 = 4;
     const MOST: u32 = 64;
     /// So many messages at a time are worth the look.
     const ENOUGH: u32 = 16;
     /// A wait of no more looks was none.
     const QUICK: u32 = 2;
+    const OFTEN: u32 = 8;
+    const SELDOM: u32 = 1024;
 
     /// A message was received.
     #[inline]
@@ -67,14 +82,27 @@ impl Patience {
 
     /// There is none: looks away.
     pub(crate) fn look_away(&mut self) {
-        self.pauses = if !self.quick {
-            self.pauses / 2
-        } else if self.received < Self::ENOUGH {
-            (self.pauses * 2 + 1).min(Self::MOST)
+        let received = std::mem::take(&mut self.received);
+        if self.pauses == 0 {
+            self.until_try -= 1;
+            if self.until_try > 0 {
+                return;
+            }
+            self.pauses = Self::FIRST;
+        } else if received < 2 {
+            self.pauses = 0;
+            self.between = (self.between * 2).min(Self::SELDOM);
+            self.until_try = self.between;
+            return;
         } else {
-            self.pauses
-        };
-        self.received = 0;
+            self.between = Self::OFTEN;
+            self.until_try = self.between;
+            if !self.quick {
+                self.pauses /= 2;
+            } else if received < Self::ENOUGH {
+                self.pauses = (self.pauses * 2).min(Self::MOST);
+            }
+        }
         for _ in 0..self.pauses {
             std::hint::spin_loop();
         }

@@ -8,8 +8,8 @@ use ipc_signal::{
     Code, Limits, Pid, RtReceiver, RtSender, Signal, SignalFd, SignalReceiver, SignalSet, Target,
     TimerOptions, Value, queue, send,
 };
-use ipc_testkit::{Harness, Peer, block, hear, note, say, skip};
-use rustix::process::{Resource, Rlimit, Uid, geteuid, getrlimit, setrlimit};
+use ipc_testkit::{Harness, Peer, block, hear, need_root, note, say};
+use rustix::process::{Resource, Rlimit, Uid, getrlimit, setrlimit};
 use rustix::thread::set_thread_uid;
 
 pub(crate) fn cases(harness: Harness) -> Harness {
@@ -54,14 +54,8 @@ fn limit_queue(room: u64) {
 
 /// Plays a role whose user has nothing else pending.
 fn alone(role: &str) {
-    need_root();
+    need_root("be a user whose limit nobody shares");
     Peer::start(role).join();
-}
-
-fn need_root() {
-    if !geteuid().is_root() {
-        skip("all processes of a user share the limit, and only root can be another user");
-    }
 }
 
 /// A user whom nobody else is, and room for so many pending signals.
@@ -281,7 +275,7 @@ fn room() {
 }
 
 fn receiver_dies() {
-    need_root();
+    need_root("be a user whose limit nobody shares");
     let mut peer = Peer::start("never_receives");
     peer.expect("ready");
     let pid = Pid::new(peer.pid().as_raw_nonzero().get()).expect("a pid");

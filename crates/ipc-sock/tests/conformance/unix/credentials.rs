@@ -5,7 +5,9 @@ use std::mem::MaybeUninit;
 
 use ipc_core::{Error, ErrorKind, Handoff, Listen, RecvMsg, SendMsg, Wait};
 use ipc_sock::unix::{Datagram, Listener, Seqpacket, Trust};
-use ipc_testkit::{Harness, NOBODY, Peer, need_root, say, wait_for_the_end};
+use ipc_testkit::{
+    CapabilitySet, Harness, NOBODY, Peer, need_capability, need_root, say, wait_for_the_end,
+};
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, UCred};
 use rustix::process::{Gid, Pid, Uid, getegid, geteuid, getpid};
@@ -152,7 +154,8 @@ fn forged() -> Result<(), Error> {
 
 /// As the documentation says.
 fn privileged() -> Result<(), Error> {
-    need_root("claim to be somebody else");
+    need_root("claim to be another user");
+    need_capability(CapabilitySet::SYS_ADMIN, "claim to be another process");
     let (tx, mut rx) = NEW.credentials(true).pair_datagram()?;
     assert_eq!(claim(&tx, INIT, 1, 2), Ok(8));
     let sender = rx.recv_message(&mut [0; 16], soon())?.credentials.expect("they were asked for");
