@@ -8,13 +8,13 @@ use ipc_process::{Pid, Process, ProcessId};
 
 use super::Strategy;
 use super::layout::{
-    CONSUMER, CONSUMER_GONE, CONSUMER_SLEEPS, DATA, ELEMENT, LENGTH, MAGIC, MAGIC_VALUE, MAX, MIN,
-    PRODUCER, PRODUCER_GONE, PRODUCER_SLEEPS, WANTS_FENCES,
+    CONSUMER, CONSUMER_CPU, CONSUMER_GONE, CONSUMER_SLEEPS, DATA, ELEMENT, LENGTH, MAGIC,
+    MAGIC_VALUE, MAX, MIN, PRODUCER, PRODUCER_CPU, PRODUCER_GONE, PRODUCER_SLEEPS, WANTS_FENCES,
 };
 use super::mapped::Mapped;
 use super::memory::Memory;
 use super::spsc::{Receiver, Sender};
-use super::spsc_core::{leave, sleep};
+use super::spsc_core::{leave, sleep, want_fences};
 use super::waiting::SLICE;
 use crate::{Memfd, MemfdOptions};
 
@@ -164,6 +164,14 @@ impl Role {
             Self::Consumer => CONSUMER_SLEEPS,
         }
     }
+
+    /// The word that says on which processor it last was, counted from 1.
+    const fn cpu(self) -> usize {
+        match self {
+            Self::Producer => PRODUCER_CPU,
+            Self::Consumer => CONSUMER_CPU,
+        }
+    }
 }
 
 /// An end's place in its ring. It is given up when this is dropped.
@@ -229,6 +237,7 @@ impl<R: RegionMut> Place<R> {
         if memory.full_fences() {
             memory.store(role.sleeps(), WANTS_FENCES, Release);
         }
+        memory.store(role.cpu(), this_cpu(), Relaxed);
         let strategy = options.strategy;
         let pid = std::process::id();
         Ok(Self {
@@ -250,9 +259,29 @@ impl<R: RegionMut> Place<R> {
         }
     }
 
-    /// Sleeps until the other end makes a step, unless there is something to do already.
-    pub(crate) fn sleep(&self, timeout: Duration, ready: impl FnOnce() -> bool) {
-        sleep(self.memory(), self.role.sleeps(), timeout, ready);
+    /// How to wait now: a processor on which the other end runs is not to be spun on.
+    pub(crate) fn strategy_now(&self) -> Strategy {
+        match self.strategy {
+            Strategy::Adaptive
+                if self.memory().load(self.role.other().cpu(), Relaxed) == this_cpu() =>
+            {
+                Strategy::Block
+            }
+            strategy => strategy,
+        }
+    }
+
+    /// Sleeps until the other end makes a step, unless there is something to do already. Whether `timeout`
+    /// has passed.
+    pub(crate) fn sleep(&self, timeout: Duration, ready: impl FnOnce() -> bool) -> bool {
+        let memory = self.memory();
+        let over = sleep(memory, self.role.sleeps(), timeout, ready);
+        // Whoever sleeps may wake elsewhere.
+        let (word, cpu) = (self.role.cpu(), this_cpu());
+        if memory.load(word, Relaxed) != cpu {
+            memory.store(word, cpu, Relaxed);
+        }
+        over
     }
 
     /// Whether it is time to look whether the other end's process lives.
@@ -311,6 +340,46 @@ impl<R: RegionMut> Drop for Place<R> {
             leave(memory, self.role.gone(), self.role.other().sleeps());
         }
     }
+}
+
+/// Who makes the fence that a sleep takes: this end, by a system call that reaches the other, or the other
+/// end, by an instruction after each of its steps.
+///
+/// In a stream sleeps are rare and steps are many; in a dialogue there is a sleep for each step. So this end
+/// asks for fences when it sleeps again after little has passed through the ring.
+#[derive(Debug, Default)]
+pub(crate) struct Dialogue {
+    /// Where the ring was when this end last slept.
+    slept_at: u64,
+    asked: bool,
+}
+
+impl Dialogue {
+    /// So many bytes are little.
+    const LITTLE: u64 = 1024;
+
+    /// To be called before a sleep, with the position of this end.
+    pub(crate) fn before_sleep<R: RegionMut>(&mut self, place: &Place<R>, position: u64) {
+        let little = position - self.slept_at < Self::LITTLE;
+        self.slept_at = position;
+        if little != self.asked && !place.memory().full_fences() {
+            want_fences(place.memory(), place.role.sleeps(), little);
+            self.asked = little;
+        }
+    }
+
+    /// To be called after a wait that has succeeded, with the position of this end.
+    pub(crate) fn after_wait<R: RegionMut>(&mut self, place: &Place<R>, position: u64) {
+        if self.asked && position - self.slept_at >= Self::LITTLE {
+            want_fences(place.memory(), place.role.sleeps(), false);
+            self.asked = false;
+        }
+    }
+}
+
+/// The processor that this thread runs on, counted from 1.
+fn this_cpu() -> u64 {
+    rustix::thread::sched_getcpu() as u64 + 1
 }
 
 /// The identity of an end that was given to a child and that the child has not adopted: no process.

@@ -5,8 +5,8 @@
 //!  128  PRODUCER: who it is          (written when an end is attached or dropped)
 //!  256  CONSUMER: who it is
 //!  384  HEAD: how far the consumer is, in bytes since the beginning (written now and then by it)
-//!  512  CONSUMER_SLEEPS, CONSUMER_GONE      (read by the producer at every send)
-//!  640  PRODUCER_SLEEPS, PRODUCER_GONE      (read by the consumer when it publishes HEAD)
+//!  512  CONSUMER_SLEEPS, CONSUMER_GONE, CONSUMER_CPU    (read by the producer at every send)
+//!  640  PRODUCER_SLEEPS, PRODUCER_GONE, PRODUCER_CPU    (read by the consumer when it publishes HEAD)
 //! 1024  data
 //! ```
 //!
@@ -34,13 +34,16 @@ pub(crate) const CONSUMER: usize = 256;
 pub(crate) const HEAD: usize = 384;
 pub(crate) const CONSUMER_SLEEPS: usize = 512;
 pub(crate) const CONSUMER_GONE: usize = 520;
+pub(crate) const CONSUMER_CPU: usize = 528;
 pub(crate) const PRODUCER_SLEEPS: usize = 640;
 pub(crate) const PRODUCER_GONE: usize = 648;
+pub(crate) const PRODUCER_CPU: usize = 656;
 pub(crate) const DATA: usize = 1024;
 
 /// What an end says in the word at which it sleeps.
 pub(crate) const ASLEEP: u64 = 1;
-/// Its process cannot be reached by, or cannot make, a `membarrier`: who looks makes a full fence first.
+/// Who looks makes a full fence first: this end's process cannot be reached by, or cannot make, a
+/// `membarrier`, or it sleeps so often that it would be dear.
 pub(crate) const WANTS_FENCES: u64 = 2;
 
 /// A header's bits beside the length.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipc_core::RegionMut;
 use rustix::event::Timespec;
+use rustix::io::Errno;
 use rustix::thread::futex;
 
 use super::fences;
@@ -143,16 +144,21 @@ impl<R: RegionMut> Memory for Mapped<R> {
         }
     }
 
+    fn full_fence(&self) {
+        fence(Ordering::SeqCst);
+    }
+
     fn heavy_fence(&self) {
         fence(Ordering::SeqCst);
         // Where the kernel has none, both ends make full fences.
         fences::heavy();
     }
 
-    fn sleep(&self, at: usize, value: u32, timeout: Duration) {
+    fn sleep(&self, at: usize, value: u32, timeout: Duration) -> bool {
         let timeout = Timespec::try_from(timeout).ok();
-        // Woken, changed before, a signal, the time: the caller looks again in any case.
-        let _ = futex::wait(self.futex(at), futex::Flags::empty(), value, timeout.as_ref());
+        // Woken, changed before, a signal: the caller looks again in any case.
+        let slept = futex::wait(self.futex(at), futex::Flags::empty(), value, timeout.as_ref());
+        slept == Err(Errno::TIMEDOUT)
     }
 
     fn wake(&self, at: usize) {

@@ -24,9 +24,12 @@ pub(crate) trait Memory {
     fn light_fence(&self);
     /// Orders this thread's stores before its later loads, and those of every peer.
     fn heavy_fence(&self);
+    /// Orders this thread's stores before its later loads.
+    fn full_fence(&self);
 
-    /// Sleeps while the low half of the word at `at` is `value`, at most for `timeout`. May return early.
-    fn sleep(&self, at: usize, value: u32, timeout: Duration);
+    /// Sleeps while the low half of the word at `at` is `value`, at most for `timeout`. May return early;
+    /// whether the time was over.
+    fn sleep(&self, at: usize, value: u32, timeout: Duration) -> bool;
     /// Wakes who sleeps at a word.
     fn wake(&self, at: usize);
 }

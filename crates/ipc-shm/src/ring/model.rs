@@ -93,19 +93,26 @@ impl Memory for Model {
         }
     }
 
+    fn full_fence(&self) {
+        if self.fences {
+            fence(Ordering::SeqCst);
+        }
+    }
+
     fn heavy_fence(&self) {
         if self.fences {
             fence(Ordering::SeqCst);
         }
     }
 
-    fn sleep(&self, at: usize, value: u32, _timeout: Duration) {
+    fn sleep(&self, at: usize, value: u32, _timeout: Duration) -> bool {
         // As the kernel does: it compares under the lock that a wake takes. There is no timeout, so that a
         // wake-up that is lost is a deadlock, which the checker reports.
         let lock = self.kernel.lock().expect("lock");
         if self.load(at, StdOrdering::SeqCst) as u32 == value {
             drop(self.woken.wait(lock).expect("wait"));
         }
+        false
     }
 
     fn wake(&self, _at: usize) {

@@ -8,7 +8,7 @@ use ipc_core::{
 };
 
 use super::RingOptions;
-use super::end::{Place, Role};
+use super::end::{Dialogue, Place, Role};
 use super::memory::Memory;
 use super::spsc_core::{Claim, Consumer, Found, NotReceived, NotSent, Producer};
 use super::waiting::{Next, Patience, Waiting, look_away};
@@ -52,6 +52,7 @@ use crate::Memfd;
 pub struct Sender<R: RegionMut = Memfd> {
     place: Place<R>,
     core: Producer,
+    dialogue: Dialogue,
     corrupted: bool,
 }
 
@@ -73,6 +74,7 @@ pub struct Receiver<R: RegionMut = Memfd> {
     place: Place<R>,
     core: Consumer,
     patience: Patience,
+    dialogue: Dialogue,
     corrupted: bool,
 }
 
@@ -95,7 +97,7 @@ impl<R: RegionMut> Sender<R> {
 
     fn new(place: Place<R>) -> Self {
         let core = Producer::new(place.capacity);
-        Self { place, core, corrupted: false }
+        Self { place, core, dialogue: Dialogue::default(), corrupted: false }
     }
 
     /// Makes room for a message of `len` bytes, which is then written in its place and not copied.
@@ -152,7 +154,7 @@ impl<R: RegionMut> Sender<R> {
 
     #[cold]
     fn wait_for_room(&mut self, len: usize, wait: Wait, mut why: NotSent) -> Result<Claim> {
-        let mut waiting = Waiting::for_room(wait, self.place.strategy);
+        let mut waiting = Waiting::for_room(wait, self.place.strategy_now());
         loop {
             match why {
                 NotSent::Full => {}
@@ -167,9 +169,10 @@ impl<R: RegionMut> Sender<R> {
                 // down, and finds room for one message.
                 Next::Look => look_away(),
                 Next::Sleep(time) => {
+                    self.dialogue.before_sleep(&self.place, self.core.position());
                     let (core, memory) = (&mut self.core, self.place.memory());
-                    self.place
-                        .sleep(time, || !matches!(core.claim(memory, len), Err(NotSent::Full)));
+                    let ready = || !matches!(core.claim(memory, len), Err(NotSent::Full));
+                    waiting.slept(self.place.sleep(time, ready));
                 }
                 Next::CheckPeer => self.place.check_peer(),
                 Next::GiveUp if !self.place.check_is_due() => {
@@ -179,7 +182,10 @@ impl<R: RegionMut> Sender<R> {
                 Next::GiveUp => self.place.check_peer(),
             }
             match self.core.claim(self.place.memory(), len) {
-                Ok(claim) => return Ok(claim),
+                Ok(claim) => {
+                    self.dialogue.after_wait(&self.place, self.core.position());
+                    return Ok(claim);
+                }
                 Err(next) => why = next,
             }
         }
@@ -254,7 +260,8 @@ impl<R: RegionMut> Receiver<R> {
 
     fn new(place: Place<R>) -> Self {
         let core = Consumer::new(place.capacity);
-        Self { place, core, patience: Patience::default(), corrupted: false }
+        let (patience, dialogue) = (Patience::default(), Dialogue::default());
+        Self { place, core, patience, dialogue, corrupted: false }
     }
 
     /// Finds the next message, which is then read in its place and not copied. See [`Sender::reserve`].
@@ -280,7 +287,7 @@ impl<R: RegionMut> Receiver<R> {
 
     #[cold]
     fn wait_for_record(&mut self, wait: Wait, mut why: NotReceived) -> Result<Found> {
-        let mut waiting = Waiting::new(wait, self.place.strategy);
+        let mut waiting = Waiting::new(wait, self.place.strategy_now());
         if why == NotReceived::Empty && waiting.spins() {
             self.patience.look_away();
         }
@@ -296,9 +303,10 @@ impl<R: RegionMut> Receiver<R> {
             match waiting.next() {
                 Next::Look => {}
                 Next::Sleep(time) => {
+                    self.dialogue.before_sleep(&self.place, self.core.position());
                     let (core, memory) = (&mut self.core, self.place.memory());
-                    self.place
-                        .sleep(time, || !matches!(core.peek(memory), Err(NotReceived::Empty)));
+                    let ready = || !matches!(core.peek(memory), Err(NotReceived::Empty));
+                    waiting.slept(self.place.sleep(time, ready));
                 }
                 Next::CheckPeer => self.place.check_peer(),
                 Next::GiveUp if !self.place.check_is_due() => {
@@ -310,6 +318,7 @@ impl<R: RegionMut> Receiver<R> {
             match self.core.peek(self.place.memory()) {
                 Ok(found) => {
                     self.patience.found(&waiting);
+                    self.dialogue.after_wait(&self.place, self.core.position());
                     return Ok(found);
                 }
                 Err(next) => why = next,
@@ -386,7 +395,7 @@ macro_rules! end {
         /// The end must not have been used: what it knows of the ring stays in this process.
         impl Handoff for $end<Memfd> {
             fn give(self, command: &mut Command, key: &str) -> Result<(), Rejected<Self>> {
-                if !self.core.is_unused() {
+                if self.core.position() != 0 {
                     let error = Error::new(ErrorKind::InvalidInput, "handoff")
                         .with_note("hand an end of a ring over before its first message");
                     return Err(Rejected { value: self, error });

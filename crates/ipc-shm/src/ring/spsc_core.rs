@@ -67,9 +67,9 @@ impl Producer {
         max_len(self.capacity)
     }
 
-    /// Whether nothing was sent yet.
-    pub(crate) const fn is_unused(&self) -> bool {
-        self.tail == 0
+    /// How many bytes of records were sent.
+    pub(crate) const fn position(&self) -> u64 {
+        self.tail
     }
 
     /// Takes no word beyond the next header to be 0 any more.
@@ -113,7 +113,8 @@ impl Producer {
     pub(crate) fn commit<M: Memory>(&mut self, memory: &M, claim: Claim) {
         let end = claim.next + HEADER as u64;
         if end > self.clean {
-            self.clean_from(memory, claim.next);
+            memory.store(DATA + self.offset(claim.next), 0, Relaxed);
+            self.clean = end;
         }
         let header = COMMITTED | claim.len as u64;
         if let Some(pad) = claim.pad {
@@ -125,12 +126,16 @@ impl Producer {
             memory.store(claim.at - HEADER, header, Release);
         }
         self.tail = claim.next;
+        if self.tail + (AHEAD / 2) as u64 > self.clean {
+            self.clean_ahead(memory);
+        }
     }
 
-    /// Sets the next header to 0, and as many words after it as are free and not too many.
-    fn clean_from<M: Memory>(&mut self, memory: &M, next: u64) {
-        let end = (next + AHEAD as u64).min(self.head + self.capacity as u64);
-        let (from, len) = (self.offset(next), (end - next) as usize);
+    /// Sets as many words to 0 as are free and not too many.
+    #[cold]
+    fn clean_ahead<M: Memory>(&mut self, memory: &M) {
+        let end = (self.tail + AHEAD as u64).min(self.head + self.capacity as u64);
+        let (from, len) = (self.offset(self.clean), (end - self.clean) as usize);
         let first = len.min(self.capacity - from);
         memory.zero(DATA + from, first);
         memory.zero(DATA, len - first);
@@ -173,9 +178,9 @@ impl Consumer {
         Self { capacity, head: 0 }
     }
 
-    /// Whether nothing was received yet.
-    pub(crate) const fn is_unused(&self) -> bool {
-        self.head == 0
+    /// How many bytes of records were received.
+    pub(crate) const fn position(&self) -> u64 {
+        self.head
     }
 
     /// Finds the next record.
@@ -223,12 +228,12 @@ impl Consumer {
     }
 }
 
-/// Does what the other end's word asks for: a full fence, because its process cannot make ours do one, and
-/// to be woken.
+/// Does what the other end's word asks for: a full fence, because it makes none that reaches us, and to be
+/// woken.
 #[cold]
 fn attend<M: Memory>(memory: &M, at: usize) {
     if memory.load(at, Relaxed) & WANTS_FENCES != 0 {
-        memory.heavy_fence();
+        memory.full_fence();
     }
     if memory.load(at, Relaxed) & ASLEEP != 0 {
         wake(memory, at);
@@ -253,18 +258,34 @@ pub(crate) fn leave<M: Memory>(memory: &M, gone: usize, sleeps: usize) {
 /// do already.
 ///
 /// The other end looks at the word after each of its steps, with nothing but a light fence between. So this
-/// end makes the heavy one: either it sees the step, or the other end sees the word.
+/// end makes the heavy one: either it sees the step, or the other end sees the word. Unless the word has asked
+/// the other end for full fences, and was seen: then one of its own will do.
+///
+/// Whether the time was over.
 pub(crate) fn sleep<M: Memory>(
     memory: &M,
     at: usize,
     timeout: Duration,
     ready: impl FnOnce() -> bool,
-) {
+) -> bool {
     let awake = memory.load(at, Relaxed) & WANTS_FENCES;
     memory.store(at, awake | ASLEEP, Relaxed);
-    memory.heavy_fence();
-    if !ready() {
-        memory.sleep(at, (awake | ASLEEP) as u32, timeout);
+    if awake == 0 {
+        memory.heavy_fence();
+    } else {
+        memory.full_fence();
     }
+    let over = !ready() && memory.sleep(at, (awake | ASLEEP) as u32, timeout);
     memory.store(at, awake, Relaxed);
+    over
+}
+
+/// Asks the other end, in the word at which this one sleeps, to make a full fence after each step; or no
+/// more.
+pub(crate) fn want_fences<M: Memory>(memory: &M, at: usize, yes: bool) {
+    memory.store(at, if yes { WANTS_FENCES } else { 0 }, Relaxed);
+    if yes {
+        // From here on the other end's looks at the word see it.
+        memory.heavy_fence();
+    }
 }

@@ -1,6 +1,5 @@
 //! How an end of a ring waits for the other.
 
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use ipc_core::Wait;
@@ -23,7 +22,8 @@ pub enum Strategy {
     /// Sleeps at once (`futex`). Waking costs the other end a system call, and some ten microseconds where
     /// the processor sleeps too.
     Block,
-    /// Spins for as long as a sleep would cost, then sleeps; with one usable processor it sleeps at once.
+    /// Spins for as long as a sleep would cost, then sleeps. It sleeps at once when the other end was last
+    /// seen on the processor that it would spin on.
     #[default]
     Adaptive,
 }
@@ -34,7 +34,7 @@ const SPIN: Duration = Duration::from_micros(50);
 /// How long a sleep lasts before the peer's life is looked at, and how often a spinner does so.
 pub(crate) const SLICE: Duration = Duration::from_millis(20);
 
-/// How many looks for a record there are between two at the clock.
+/// How many looks for a record there are between two at the clock: a power of two.
 const LOOKS: u32 = 64;
 
 /// How long a receiver that spins lets the sender alone before its first look.
@@ -140,27 +140,25 @@ pub(crate) enum Next {
 pub(crate) struct Waiting {
     wait: Wait,
     strategy: Strategy,
-    /// How many looks there are between two at the clock.
+    /// There is a look at the clock after so many looks less one: all ones in binary.
     clock: u32,
     looks: u32,
     began: Option<Instant>,
     checked: Option<Instant>,
+    /// The last sleep lasted until its time was over.
+    overslept: bool,
 }
 
 impl Waiting {
     /// A wait for a record: looks are short.
     pub(crate) fn new(wait: Wait, strategy: Strategy) -> Self {
-        // With one processor, the other end can do nothing while this one spins.
-        let strategy = match strategy {
-            Strategy::Adaptive if !several_processors() => Strategy::Block,
-            strategy => strategy,
-        };
-        Self { wait, strategy, clock: LOOKS, looks: 0, began: None, checked: None }
+        let (looks, began, checked) = (0, None, None);
+        Self { wait, strategy, clock: LOOKS - 1, looks, began, checked, overslept: false }
     }
 
     /// A wait for room, which looks away between two looks.
     pub(crate) fn for_room(wait: Wait, strategy: Strategy) -> Self {
-        Self { clock: 1, ..Self::new(wait, strategy) }
+        Self { clock: 0, ..Self::new(wait, strategy) }
     }
 
     /// Whether this wait looks again and again at first.
@@ -174,38 +172,51 @@ impl Waiting {
         if self.wait == Wait::Never {
             return Next::GiveUp;
         }
+        if self.strategy == Strategy::Block {
+            return self.sleep();
+        }
         self.looks += 1;
-        if self.strategy != Strategy::Block && !self.looks.is_multiple_of(self.clock) {
+        if self.looks & self.clock != 0 {
             std::hint::spin_loop();
             return Next::Look;
         }
         self.look_at_the_clock()
     }
 
-    #[cold]
-    fn look_at_the_clock(&mut self) -> Next {
+    /// How a sleep has ended.
+    pub(crate) fn slept(&mut self, overslept: bool) {
+        self.overslept = overslept;
+    }
+
+    /// Sleeps, one slice after the other, and sees whether the peer lives in between. Whoever waits for ever
+    /// needs no clock for that.
+    fn sleep(&mut self) -> Next {
         let left = self.wait.remaining().unwrap_or(Duration::MAX);
         if left.is_zero() {
+            return Next::GiveUp;
+        }
+        if std::mem::take(&mut self.overslept) {
+            return Next::CheckPeer;
+        }
+        Next::Sleep(left.min(SLICE))
+    }
+
+    #[cold]
+    fn look_at_the_clock(&mut self) -> Next {
+        if self.wait.remaining().is_some_and(|left| left.is_zero()) {
             return Next::GiveUp;
         }
         let now = Instant::now();
         let began = *self.began.get_or_insert(now);
         let checked = *self.checked.get_or_insert(now);
+        if self.strategy == Strategy::Adaptive && now - began >= SPIN {
+            self.strategy = Strategy::Block;
+            return self.sleep();
+        }
         if now - checked >= SLICE {
             self.checked = Some(now);
             return Next::CheckPeer;
         }
-        let spins = match self.strategy {
-            Strategy::Spin => true,
-            Strategy::Block => false,
-            Strategy::Adaptive => now - began < SPIN,
-        };
-        if spins { Next::Look } else { Next::Sleep(left.min(SLICE)) }
+        Next::Look
     }
-}
-
-/// Whether this process may run on more than one processor.
-fn several_processors() -> bool {
-    static SEVERAL: OnceLock<bool> = OnceLock::new();
-    *SEVERAL.get_or_init(|| std::thread::available_parallelism().is_ok_and(|n| n.get() > 1))
 }
