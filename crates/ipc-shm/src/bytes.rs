@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use ipc_core::{Error, ErrorKind, Region, RegionMut, Result};
 
+use crate::copy::{LONG, copy};
+
 /// Copies and atomics for every [`Region`], without `unsafe`.
 ///
-/// Bytes are copied out and in by relaxed atomic operations of a word each, so that another process or
-/// thread may write them at the same moment: the copy then is some mixture of old and new bytes, torn at
-/// word boundaries at best, and never undefined behaviour. To know which, agree on a protocol:
+/// Bytes are copied out and in by relaxed atomic operations, or by one instruction for many, so that another
+/// process or thread may write them at the same moment: the copy then is some mixture of old and new bytes,
+/// torn anywhere, and never undefined behaviour. To know which, agree on a protocol:
 /// [`atomic_u32`](Self::atomic_u32) and [`atomic_u64`](Self::atomic_u64) are what it is made of.
 ///
 /// # Errors
@@ -40,6 +42,12 @@ pub trait RegionExt: Region {
     /// See [`RegionExt`].
     fn read_at(&self, offset: usize, buf: &mut [u8]) -> Result<()> {
         check(self, offset, buf.len(), "read region")?;
+        if buf.len() >= LONG {
+            let from = self.base().as_ptr().wrapping_add(offset);
+            // SAFETY: the bytes are in the region, which is mapped as long as it is borrowed.
+            unsafe { copy(from, buf.as_mut_ptr(), buf.len()) };
+            return Ok(());
+        }
         for_words(offset, buf.len(), |at, i, whole| {
             if whole {
                 let word = u64_at(self, at).load(Ordering::Relaxed);
@@ -61,6 +69,12 @@ pub trait RegionExt: Region {
         Self: RegionMut,
     {
         check(self, offset, bytes.len(), "write region")?;
+        if bytes.len() >= LONG {
+            let to = self.base().as_ptr().wrapping_add(offset);
+            // SAFETY: the bytes are in the region, which is mapped for writing as long as it is borrowed.
+            unsafe { copy(bytes.as_ptr(), to, bytes.len()) };
+            return Ok(());
+        }
         for_words(offset, bytes.len(), |at, i, whole| {
             if whole {
                 let word = bytes[i..].first_chunk().map_or(0, |it| u64::from_ne_bytes(*it));

@@ -40,6 +40,7 @@
 mod access;
 mod anonymous;
 mod bytes;
+mod copy;
 mod file;
 mod mapping;
 mod memfd;

@@ -24,6 +24,13 @@ pub(crate) fn read_own_memory(
     usize::try_from(n).map_err(|_| last_errno())
 }
 
+/// `sched_getcpu`: the processor that this thread runs on. In the C library, which reads it from memory that
+/// the kernel keeps up to date.
+pub(crate) fn this_cpu() -> u32 {
+    // SAFETY: the call takes nothing. It fails, with -1, where there is no such call, which is no processor.
+    unsafe { libc::sched_getcpu() }.cast_unsigned()
+}
+
 /// `shmget`
 pub(crate) fn shmget(key: i32, len: usize, flags: libc::c_int) -> Result<i32, Errno> {
     // SAFETY: the call takes numbers only.

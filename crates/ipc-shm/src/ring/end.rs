@@ -14,7 +14,7 @@ use super::layout::{
 use super::mapped::Mapped;
 use super::memory::Memory;
 use super::spsc::{Receiver, Sender};
-use super::spsc_core::{leave, sleep, want_fences};
+use super::spsc_core::{leave, publish_cpu, sleep, want_fences};
 use super::waiting::SLICE;
 use crate::{Memfd, MemfdOptions};
 
@@ -237,7 +237,7 @@ impl<R: RegionMut> Place<R> {
         if memory.full_fences() {
             memory.store(role.sleeps(), WANTS_FENCES, Release);
         }
-        memory.store(role.cpu(), this_cpu(), Relaxed);
+        memory.store(role.cpu(), memory.this_cpu(), Relaxed);
         let strategy = options.strategy;
         let pid = std::process::id();
         Ok(Self {
@@ -261,10 +261,9 @@ impl<R: RegionMut> Place<R> {
 
     /// How to wait now: a processor on which the other end runs is not to be spun on.
     pub(crate) fn strategy_now(&self) -> Strategy {
+        let (memory, there) = (self.memory(), self.role.other().cpu());
         match self.strategy {
-            Strategy::Adaptive
-                if self.memory().load(self.role.other().cpu(), Relaxed) == this_cpu() =>
-            {
+            Strategy::Adaptive if memory.load(there, Relaxed) == memory.this_cpu() => {
                 Strategy::Block
             }
             strategy => strategy,
@@ -274,13 +273,9 @@ impl<R: RegionMut> Place<R> {
     /// Sleeps until the other end makes a step, unless there is something to do already. Whether `timeout`
     /// has passed.
     pub(crate) fn sleep(&self, timeout: Duration, ready: impl FnOnce() -> bool) -> bool {
-        let memory = self.memory();
-        let over = sleep(memory, self.role.sleeps(), timeout, ready);
+        let over = sleep(self.memory(), self.role.sleeps(), timeout, ready);
         // Whoever sleeps may wake elsewhere.
-        let (word, cpu) = (self.role.cpu(), this_cpu());
-        if memory.load(word, Relaxed) != cpu {
-            memory.store(word, cpu, Relaxed);
-        }
+        publish_cpu(self.memory(), self.role.cpu());
         over
     }
 
@@ -375,11 +370,6 @@ impl Dialogue {
             self.asked = false;
         }
     }
-}
-
-/// The processor that this thread runs on, counted from 1.
-fn this_cpu() -> u64 {
-    rustix::thread::sched_getcpu() as u64 + 1
 }
 
 /// The identity of an end that was given to a child and that the child has not adopted: no process.

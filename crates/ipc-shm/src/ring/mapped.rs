@@ -11,7 +11,8 @@ use rustix::thread::futex;
 
 use super::fences;
 use super::memory::Memory;
-use crate::RegionExt;
+use crate::copy::{LONG, copy};
+use crate::{RegionExt, sys};
 
 /// A region, as a ring sees it.
 ///
@@ -104,6 +105,11 @@ impl<R: RegionMut> Memory for Mapped<R> {
 
     #[inline]
     fn read(&self, at: usize, buf: &mut [u8]) {
+        if buf.len() >= LONG {
+            // SAFETY: a record is in the region, which is mapped as long as it is borrowed.
+            unsafe { copy(self.at(at), buf.as_mut_ptr(), buf.len()) };
+            return;
+        }
         let (words, rest) = buf.as_chunks_mut::<8>();
         let end = at + 8 * words.len();
         for (i, word) in words.iter_mut().enumerate() {
@@ -117,6 +123,11 @@ impl<R: RegionMut> Memory for Mapped<R> {
 
     #[inline]
     fn write(&self, at: usize, bytes: &[u8]) {
+        if bytes.len() >= LONG {
+            // SAFETY: a claim is in the region, which is mapped, for writing too, as long as it is borrowed.
+            unsafe { copy(bytes.as_ptr(), self.at(at), bytes.len()) };
+            return;
+        }
         let (words, rest) = bytes.as_chunks::<8>();
         let end = at + 8 * words.len();
         for (i, word) in words.iter().enumerate() {
@@ -159,6 +170,10 @@ impl<R: RegionMut> Memory for Mapped<R> {
         // Woken, changed before, a signal: the caller looks again in any case.
         let slept = futex::wait(self.futex(at), futex::Flags::empty(), value, timeout.as_ref());
         slept == Err(Errno::TIMEDOUT)
+    }
+
+    fn this_cpu(&self) -> u64 {
+        u64::from(sys::this_cpu().wrapping_add(1))
     }
 
     fn wake(&self, at: usize) {

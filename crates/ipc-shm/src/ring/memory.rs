@@ -30,6 +30,9 @@ pub(crate) trait Memory {
     /// Sleeps while the low half of the word at `at` is `value`, at most for `timeout`. May return early;
     /// whether the time was over.
     fn sleep(&self, at: usize, value: u32, timeout: Duration) -> bool;
+    /// The processor that this thread runs on, counted from 1.
+    fn this_cpu(&self) -> u64;
+
     /// Wakes who sleeps at a word.
     fn wake(&self, at: usize);
 }

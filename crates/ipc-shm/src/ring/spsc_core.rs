@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
 use super::layout::{
-    ASLEEP, COMMITTED, CONSUMER_GONE, CONSUMER_SLEEPS, DATA, HEAD, HEADER, PAD, PRODUCER_GONE,
-    PRODUCER_SLEEPS, WANTS_FENCES, max_len, record,
+    ASLEEP, COMMITTED, CONSUMER_CPU, CONSUMER_GONE, CONSUMER_SLEEPS, DATA, HEAD, HEADER, PAD,
+    PRODUCER_CPU, PRODUCER_GONE, PRODUCER_SLEEPS, WANTS_FENCES, max_len, record,
 };
 use super::memory::Memory;
 
@@ -147,7 +147,7 @@ impl Producer {
     pub(crate) fn notify<M: Memory>(&self, memory: &M) {
         memory.light_fence();
         if memory.load(CONSUMER_SLEEPS, Relaxed) != 0 {
-            attend(memory, CONSUMER_SLEEPS);
+            attend(memory, CONSUMER_SLEEPS, PRODUCER_CPU);
         }
     }
 
@@ -223,20 +223,29 @@ impl Consumer {
         memory.store(HEAD, self.head, Release);
         memory.light_fence();
         if memory.load(PRODUCER_SLEEPS, Relaxed) != 0 {
-            attend(memory, PRODUCER_SLEEPS);
+            attend(memory, PRODUCER_SLEEPS, CONSUMER_CPU);
         }
     }
 }
 
 /// Does what the other end's word asks for: a full fence, because it makes none that reaches us, and to be
-/// woken.
+/// woken by an end that says where it runs, in the word `cpu`.
 #[cold]
-fn attend<M: Memory>(memory: &M, at: usize) {
+fn attend<M: Memory>(memory: &M, at: usize, cpu: usize) {
     if memory.load(at, Relaxed) & WANTS_FENCES != 0 {
         memory.full_fence();
     }
     if memory.load(at, Relaxed) & ASLEEP != 0 {
+        publish_cpu(memory, cpu);
         wake(memory, at);
+    }
+}
+
+/// Says in a word which processor this end runs on. An end that waits does not spin on that one.
+pub(crate) fn publish_cpu<M: Memory>(memory: &M, at: usize) {
+    let cpu = memory.this_cpu();
+    if memory.load(at, Relaxed) != cpu {
+        memory.store(at, cpu, Relaxed);
     }
 }
 
