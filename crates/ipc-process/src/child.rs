@@ -12,7 +12,7 @@ use rustix::process::{
     Signal, WaitId, WaitIdOptions, WaitIdStatus, WaitOptions, kill_process, waitid, waitpid,
 };
 
-use crate::kind::{TRACED, status_lost};
+use crate::kind::{leave_to_tracer, status_lost};
 use crate::{Pid, Process};
 
 /// The operation in this file's errors.
@@ -278,10 +278,7 @@ impl Child {
                 }
                 Ok(None) => {
                     if ended {
-                        std::thread::sleep(TRACED);
-                        if wait.remaining().is_some_and(|left| left.is_zero()) {
-                            return Err(Error::new(wait.exhausted(), OP));
-                        }
+                        leave_to_tracer(OP, wait)?;
                     }
                     self.process.wait_exit(wait)?;
                     ended = true;

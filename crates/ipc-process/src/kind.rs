@@ -9,9 +9,15 @@ use ipc_fd::wait::any_ready;
 use rustix::event::PollFd;
 use rustix::io::Errno;
 
-/// How long to let a tracer be that has a child's end before its parent has: `poll` says that it has
-/// ended, and `waitid` that it has not.
-pub(crate) const TRACED: Duration = Duration::from_millis(1);
+/// Leaves a child to a tracer for a moment, which has its end before its parent has: `poll` says that it has
+/// ended, `waitid` that it has not, and nothing tells when it will.
+pub(crate) fn leave_to_tracer(op: &'static str, wait: Wait) -> Result<()> {
+    std::thread::sleep(Duration::from_millis(1));
+    if wait.remaining().is_some_and(|left| left.is_zero()) {
+        return Err(Error::new(wait.exhausted(), op));
+    }
+    Ok(())
+}
 
 /// There is, or can be, no process behind what the caller named.
 pub(crate) fn gone(op: &'static str) -> Error {

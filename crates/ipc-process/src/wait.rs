@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::process::WaitOptions;
 
-use crate::kind::{TRACED, no_children};
+use crate::kind::{leave_to_tracer, no_children};
 use crate::{Child, Pid};
 
 /// How often [`reap_any`] looks while it waits for a deadline.
@@ -71,10 +71,7 @@ pub fn wait_any(children: &mut [Child], wait: Wait) -> Result<(usize, ExitStatus
         match children[which].try_wait() {
             Ok(status) => return Ok((which, status)),
             Err(error) if error.kind() == ErrorKind::WouldBlock && wait != Wait::Never => {
-                std::thread::sleep(TRACED);
-                if wait.remaining().is_some_and(|left| left.is_zero()) {
-                    return Err(Error::new(wait.exhausted(), OP));
-                }
+                leave_to_tracer(OP, wait)?;
             }
             Err(error) => return Err(error),
         }

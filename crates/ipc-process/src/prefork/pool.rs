@@ -14,7 +14,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 
 use super::{PreforkOptions, Report, Worker, WorkerReport};
-use crate::kind::{TRACED, pipe};
+use crate::kind::{leave_to_tracer, pipe};
 use crate::sys::{self, Mask};
 use crate::{Child, ForkOptions, OnDrop, Pid, stat};
 
@@ -391,7 +391,7 @@ impl<F: FnMut(&Worker<'_>) -> u8> Prefork<F> {
             Ok(status) => Some(status),
             Err(error) if error.kind() == ErrorKind::Disconnected => None,
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                std::thread::sleep(TRACED);
+                leave_to_tracer("waitid", Wait::Forever)?;
                 return Ok(None);
             }
             Err(error) => return Err(error),
