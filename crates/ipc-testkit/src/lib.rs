@@ -37,7 +37,7 @@ pub use named::NamedObjects;
 pub use notifications::Notifications;
 pub use peer::{Casting, Peer, hear, say, wait_for_the_end};
 pub use privileges::{
-    NOBODY, become_nobody, become_user, in_namespaces, need_capability, need_root,
+    NOBODY, become_nobody, become_user, in_namespaces, is_root, need_capability, need_root,
 };
 pub use programs::{CProgram, Talker, example, need, need_python, run, run_examples};
 pub use regions::Regions;

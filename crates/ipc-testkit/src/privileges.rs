@@ -22,13 +22,25 @@ const ROOT: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::SETGID)
     .union(CapabilitySet::SETUID);
 
-/// Skips the case for everybody but root, who alone can do this, and for a root without the powers that
-/// files and users take.
+/// Whether this process is root's, and has the powers over files and users that a container may withhold.
+///
+/// # Panics
+///
+/// If the kernel does not tell.
+#[must_use]
+pub fn is_root() -> bool {
+    geteuid().is_root() && missing(ROOT).is_empty()
+}
+
+fn missing(needed: CapabilitySet) -> CapabilitySet {
+    needed - capabilities(None).expect("capget").effective
+}
+
+/// Skips the case for everybody but [root](is_root), who alone can do this.
 pub fn need_root(why: &str) {
-    if !geteuid().is_root() {
-        skip(format!("only root can {why}"));
+    if !is_root() {
+        skip(format!("only root, with its capabilities, can {why}"));
     }
-    need_capability(ROOT, why);
 }
 
 /// Skips the case for a process without these capabilities, such as root's in many containers.
@@ -37,9 +49,10 @@ pub fn need_root(why: &str) {
 ///
 /// If the kernel does not tell.
 pub fn need_capability(needed: CapabilitySet, why: &str) {
-    let missing = needed - capabilities(None).expect("capget").effective;
+    let missing = missing(needed);
     if !missing.is_empty() {
-        skip(format!("this process has no CAP_{missing:?}, which it takes to {why}"));
+        let names: Vec<_> = missing.iter_names().map(|(name, _)| format!("CAP_{name}")).collect();
+        skip(format!("without {} one cannot {why}", names.join(" and ")));
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ipc_core::{ErrorKind, Handoff, Name, NameProblem, Named, RecvMsg, SendMsg, Wait};
 use ipc_mq::posix::{self, Access, Priority, Queue, QueueOptions, Receiver, Sender};
-use ipc_testkit::{Harness, Peer, block, skip};
+use ipc_testkit::{Harness, Peer, block, need_root};
 use rustix::fs::OFlags;
 
 use crate::fixtures::{fresh_name, traces};
@@ -108,9 +108,7 @@ fn exact_mode() {
 }
 
 fn foreign() {
-    if !rustix::process::geteuid().is_root() {
-        skip("only root can make another user's queue");
-    }
+    need_root("make another user's queue");
     let name = fresh_name();
     let queue = QueueOptions::new().create(&name).expect("create");
     let nobody = rustix::process::Uid::from_raw(65534);

@@ -11,8 +11,7 @@ use ipc_core::{ErrorKind, Handoff, RecvMsg, Rejected, SendMsg, Wait, WriteBytes}
 use ipc_pipe::{
     FifoOptions, PIPE_BUF, PacketReader, PacketWriter, PipeOptions, PipeReader, PipeWriter, pipe,
 };
-use ipc_testkit::{Descriptors, Harness, Peer, dir, say, skip};
-use rustix::process::{Gid, Uid, geteuid};
+use ipc_testkit::{Descriptors, Harness, Peer, become_nobody, dir, need_root, say};
 
 pub(crate) fn cases(harness: Harness) -> Harness {
     harness
@@ -207,16 +206,12 @@ fn shrink_below_contents() {
 }
 
 fn capacity_limit() {
-    if !geteuid().is_root() {
-        skip("only root can become a user without privileges");
-    }
+    need_root("become another user");
     Peer::start("asks_for_too_much").join();
 }
 
 fn asks_for_too_much() {
-    let nobody = 65534;
-    rustix::thread::set_thread_gid(Gid::from_raw(nobody)).expect("setgid");
-    rustix::thread::set_thread_uid(Uid::from_raw(nobody)).expect("setuid");
+    become_nobody();
     let max = std::fs::read_to_string("/proc/sys/fs/pipe-max-size").expect("read the limit");
     let max: usize = max.trim().parse().expect("a number");
     let (_rx, tx) = pipe().expect("pipe");

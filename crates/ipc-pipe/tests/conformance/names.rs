@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use ipc_core::{ErrorKind, NameProblem, Named};
 use ipc_pipe::{Fifo, FifoOptions};
-use ipc_testkit::{Harness, dir, names_in_dir, skip};
+use ipc_testkit::{Harness, dir, names_in_dir, need_root};
 use rustix::process::geteuid;
 
 pub(crate) fn cases(harness: Harness) -> Harness {
@@ -73,9 +73,7 @@ fn what_is_not_a_fifo_is_wrong_type() {
 }
 
 fn another_users_fifo_is_foreign() {
-    if !geteuid().is_root() {
-        skip("only root can make another user's FIFO");
-    }
+    need_root("make another user's FIFO");
     let path = dir().join("fifo");
     let fifo = FifoOptions::new().create(&path).expect("create");
     std::os::unix::fs::chown(&path, Some(65534), None).expect("chown");

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use ipc_core::{ErrorKind, Handoff, Wait};
 use ipc_process::{Child, Liveness, Pid, Process, ProcessId, reap_any};
-use ipc_testkit::{Descriptors, Harness, Peer, become_nobody, block, hear, say, skip};
-use rustix::process::geteuid;
+use ipc_testkit::{Descriptors, Harness, Peer, become_nobody, block, hear, need_root, say, skip};
 
 use crate::forks::{Hold, assert_ends, assert_killed, ends_when_told, fork};
 
@@ -39,9 +38,7 @@ pub(crate) fn cases(harness: Harness) -> Harness {
 
 /// Runs a role that becomes another user.
 pub(crate) fn as_nobody(role: &str) {
-    if !geteuid().is_root() {
-        skip("only root can become another user");
-    }
+    need_root("become another user");
     Peer::start(role).join();
 }
 

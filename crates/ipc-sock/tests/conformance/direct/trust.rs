@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use ipc_core::{ErrorKind, Wait};
 use ipc_sock::direct::PortOptions;
-use ipc_testkit::{Harness, NOBODY, Peer, become_nobody, dir, hear, need_root, say, skip};
+use ipc_testkit::{Harness, NOBODY, Peer, become_nobody, dir, hear, is_root, need_root, say};
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, UCred, sendmsg};
 use rustix::process::{Gid, Pid, Uid, geteuid};
@@ -78,15 +78,13 @@ fn squatted() {
     drop(open().expect("it is right now"));
     let nowhere = PortOptions::new().directory(dir().join("none/ports"));
     fails(nowhere.open(), ErrorKind::NotFound);
-    if geteuid().is_root() {
+    if is_root() {
         chown(&at, Some(NOBODY), None).expect("chown");
         fails_with(open(), ErrorKind::ForeignOwner { uid: NOBODY }, "another user made it");
     }
     remove("ports");
     assert!(ipc_testkit::names_in_dir().is_empty(), "{:?}", ipc_testkit::names_in_dir());
-    if !geteuid().is_root() {
-        skip("only root can give a directory to another user; the rest of this case passed");
-    }
+    need_root("give a directory to another user; the rest of this case passed");
 }
 
 fn made() {

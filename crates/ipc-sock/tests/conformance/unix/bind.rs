@@ -6,9 +6,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use ipc_core::{Error, ErrorKind, Handoff, Listen, RecvMsg, Wait};
 use ipc_sock::unix::{Listener, Stream};
-use ipc_testkit::{Harness, NOBODY, Peer, dir, hear, names_in_dir, need_root, say};
+use ipc_testkit::{Harness, NOBODY, Peer, dir, hear, is_root, names_in_dir, need_root, say};
 use rustix::fs::Mode;
-use rustix::process::geteuid;
 
 use super::sys::in_a_forked_copy;
 use super::tools::{NEW, kind_of, path, soon};
@@ -178,7 +177,7 @@ fn a_listener_that_fails() {
         assert!(names_in_dir().is_empty(), "with {free} descriptors: {:?}", names_in_dir());
     }
     assert_eq!(failed, 3, "a socket, its directory and its inode");
-    if geteuid().is_root() {
+    if is_root() {
         return;
     }
     // A user who may not give files away.
