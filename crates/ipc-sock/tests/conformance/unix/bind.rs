@@ -181,7 +181,7 @@ fn a_listener_that_fails() {
         return;
     }
     // A user who may not give files away.
-    assert_eq!(kind_of(NEW.owner(Some(0), None).listen(path())), ErrorKind::PermissionDenied);
+    assert_eq!(kind_of(NEW.owner(Some(1), None).listen(path())), ErrorKind::PermissionDenied);
     assert!(names_in_dir().is_empty());
 }
 
