@@ -48,6 +48,8 @@ struct Table {
     handles: usize,
     acceptors: usize,
     thread: Option<JoinHandle<()>>,
+    /// The thread has ended by a panic: nobody will come any more.
+    dead: bool,
 }
 
 /// A socket with its thread.
@@ -173,6 +175,10 @@ impl Endpoint {
             if let Some(link) = table.waiting.pop_front() {
                 table.handles += 1;
                 return Ok(link);
+            }
+            if table.dead {
+                return Err(Error::new(ErrorKind::Disconnected, "accept")
+                    .with_note("the thread of this socket has panicked"));
             }
             table.acceptors += 1;
             let waited = sleep(&self.arrived, table, wait, "accept");

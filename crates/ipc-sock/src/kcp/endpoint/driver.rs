@@ -73,11 +73,40 @@ impl Drop for Driver {
         if !std::thread::panicking() {
             return;
         }
-        let links: Vec<_> = self.endpoint.table().links.values().cloned().collect();
+        let links: Vec<_> = {
+            let mut table = self.endpoint.table();
+            table.dead = true;
+            table.links.values().cloned().collect()
+        };
+        self.endpoint.arrived.notify_all();
         for link in links {
             let mut state = link.lock();
             state.session.abandon();
             link.notify(&state);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ipc_core::ErrorKind;
+
+    use super::*;
+    use crate::socket::Socket;
+
+    #[test]
+    fn who_accepts_learns_that_the_thread_has_panicked() {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("bind");
+        let endpoint = Endpoint::new(Socket::new(socket.into()), None).expect("endpoint");
+        let theirs = Arc::clone(&endpoint);
+        let acceptor = std::thread::spawn(move || theirs.accept(Wait::Forever).map(drop));
+        let theirs = Arc::clone(&endpoint);
+        let driver = std::thread::spawn(move || {
+            let _driver = Driver::new(theirs);
+            panic!("on purpose");
+        });
+        driver.join().expect_err("it panics");
+        let error = acceptor.join().expect("join").expect_err("nobody comes");
+        assert_eq!(error.kind(), ErrorKind::Disconnected);
     }
 }
