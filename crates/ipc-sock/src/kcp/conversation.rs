@@ -1,7 +1,7 @@
 //! What [`Stream`](super::Stream) and [`Messages`](super::Messages) hold: one end of a conversation.
 
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -80,6 +80,14 @@ impl Conversation {
         self.start()?;
         let (endpoint, link) = self.ends();
         endpoint.until(link, direction, op, wait, step)
+    }
+
+    /// A descriptor that is readable while there is something to receive.
+    pub(super) fn readiness(&self) -> Result<BorrowedFd<'_>> {
+        self.start()?;
+        let (_, link) = self.ends();
+        let state = link.lock();
+        link.bell.descriptor(|| state.session.readable())
     }
 
     pub(super) fn max_message(&self) -> usize {

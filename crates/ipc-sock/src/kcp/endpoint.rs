@@ -1,5 +1,6 @@
 //! A UDP socket, the conversations on it, and the thread that drives them.
 
+mod accepting;
 mod driver;
 mod link;
 
@@ -21,6 +22,7 @@ use rustix::process::Pid;
 
 use self::driver::Driver;
 pub(super) use self::link::{Link, State};
+use super::bell::Bell;
 use super::doorman::{Answer, Doorman};
 use super::session::Session;
 use super::wire::{Datagram, Kind, LONGEST};
@@ -62,6 +64,8 @@ pub(super) struct Endpoint {
     intake: Mutex<Vec<u8>>,
     table: Mutex<Table>,
     arrived: Condvar,
+    /// Rings while a conversation waits to be accepted.
+    bell: Bell,
     /// When the thread looks at the sessions by itself, in microseconds since `epoch`.
     ///
     /// The thread says [`AWAKE`] before it looks at the sessions, and the moment afterwards; a caller
@@ -82,6 +86,7 @@ impl Endpoint {
             intake: Mutex::new(Vec::new()),
             table: Mutex::new(Table { doorman, ..Table::default() }),
             arrived: Condvar::new(),
+            bell: Bell::default(),
             sleeps_until: AtomicU64::new(AWAKE),
             epoch: Instant::now(),
             pid: rustix::process::getpid(),
@@ -135,59 +140,6 @@ impl Endpoint {
         table.handles += 1;
     }
 
-    /// Adds the value that accepts.
-    pub(super) fn add_listener(&self) {
-        self.table().handles += 1;
-    }
-
-    /// Nobody accepts any more: those that wait are told.
-    pub(super) fn stop_listening(&self) {
-        if self.is_forked() {
-            return;
-        }
-        let waiting = {
-            let mut table = self.table();
-            table.doorman = None;
-            std::mem::take(&mut table.waiting)
-        };
-        for link in waiting {
-            self.turn_away(&link);
-        }
-        if let Some(thread) = self.release() {
-            self.wake();
-            let _ = thread.join();
-        }
-    }
-
-    /// Says to a peer that was never accepted that nobody will.
-    fn turn_away(&self, link: &Link) {
-        let now = Instant::now();
-        let mut state = link.lock();
-        state.session.say(Kind::Reset);
-        self.send(link, &mut state, now);
-        state.forgotten = Some(now);
-    }
-
-    /// The oldest conversation that waits, as soon as there is one.
-    pub(super) fn accept(&self, wait: Wait) -> Result<Arc<Link>> {
-        let mut table = self.table();
-        loop {
-            if let Some(link) = table.waiting.pop_front() {
-                table.handles += 1;
-                return Ok(link);
-            }
-            if table.dead {
-                return Err(Error::new(ErrorKind::Disconnected, "accept")
-                    .with_note("the thread of this socket has panicked"));
-            }
-            table.acceptors += 1;
-            let waited = sleep(&self.arrived, table, wait, "accept");
-            table = waited.0;
-            table.acceptors -= 1;
-            waited.1?;
-        }
-    }
-
     /// Does something with a session, until it says that it is done or `wait` is exhausted.
     pub(super) fn until<T>(
         &self,
@@ -203,6 +155,7 @@ impl Endpoint {
             let now = Instant::now();
             let done = step(&mut state.session, now);
             self.send(link, &mut state, now);
+            link.show(&state);
             match done {
                 Ok(None) => {}
                 Ok(Some(value)) => {
@@ -311,6 +264,7 @@ impl Endpoint {
                     let link = Arc::new(Link::new(Some(from), session));
                     table.links.insert((Some(from), agreement.conv), Arc::clone(&link));
                     table.waiting.push_back(Arc::clone(&link));
+                    self.show(&table);
                     if table.acceptors > 0 {
                         self.arrived.notify_one();
                     }
@@ -352,6 +306,7 @@ impl Endpoint {
     fn tick(&self, now: Instant) -> Option<Instant> {
         let mut table = self.table();
         table.waiting.retain(|link| !link.lock().session.is_lost());
+        self.show(&table);
         table.links.retain(|_, link| {
             let state = link.lock();
             // One that nobody holds was turned away, or is gone.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use ipc_core::{Listen, Result, Wait};
@@ -80,6 +81,17 @@ pub struct Listener<C = Stream> {
 impl<C: Accepted> Listener<C> {
     pub(super) const fn new(endpoint: Arc<Endpoint>) -> Self {
         Self { endpoint, conn: PhantomData }
+    }
+
+    /// A descriptor that `poll` and `epoll` find readable while a conversation waits to be accepted. It is the
+    /// same at every call, and has no other use: do not read from it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ResourceLimit`](ipc_core::ErrorKind::ResourceLimit) when there are too many descriptors.
+    #[doc(alias("epoll", "AsFd", "eventfd"))]
+    pub fn readiness(&self) -> Result<BorrowedFd<'_>> {
+        self.endpoint.readiness()
     }
 
     /// The address that clients connect to: `getsockname`.

@@ -1,6 +1,7 @@
 //! Conversations that carry messages.
 
 use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
 use std::process::Command;
 
 use ipc_core::{

@@ -12,6 +12,37 @@ macro_rules! of_conversations {
                 self.0.id()
             }
 
+            /// A descriptor that `poll` and `epoll` find readable while a receive would not block: there is
+            /// something, or the peer has gone. It is the same at every call, and has no other use: do not
+            /// read from it.
+            ///
+            /// It starts the [thread](super) of this end, and from now on each change costs a system call.
+            ///
+            /// # Errors
+            ///
+            /// [`ErrorKind::ResourceLimit`](ipc_core::ErrorKind::ResourceLimit) when there are too many
+            /// descriptors or threads.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// use std::time::Duration;
+            /// use ipc_core::{RecvMsg, SendMsg};
+            /// use ipc_sock::kcp::SocketOptions;
+            /// use rustix::event::{PollFd, PollFlags, poll};
+            ///
+            /// let (mut one, mut two) = SocketOptions::new().pair_messages()?;
+            /// one.send(b"ding")?;
+            /// // And other descriptors, in the same call.
+            /// poll(&mut [PollFd::new(&two.readiness()?, PollFlags::IN)], None)?;
+            /// assert_eq!(two.try_recv(&mut [0; 8])?, 4);
+            /// # Ok::<(), Box<dyn std::error::Error>>(())
+            /// ```
+            #[doc(alias("epoll", "AsFd", "eventfd"))]
+            pub fn readiness(&self) -> Result<BorrowedFd<'_>> {
+                self.0.readiness()
+            }
+
             /// Waits until the peer has acknowledged everything that was sent: it is in the peer's
             /// memory, received or not.
             ///

@@ -53,8 +53,11 @@
 //!
 //! # Limitations
 //!
-//! - Not pollable: that there is something to receive is known to user space alone. There is no
-//!   [`AsFd`](std::os::fd::AsFd), and [`Caps::pollable`](ipc_core::Caps) says so.
+//! - No [`AsFd`](std::os::fd::AsFd): a conversation has no descriptor of its own, and what comes to the
+//!   socket may be for another one, or for nobody. [`Messages::readiness`], [`Stream::readiness`] and
+//!   [`Listener::readiness`] make one to poll, for receiving; it costs a system call or two for each time
+//!   that something comes, so it is made when it is asked for, and [`Caps::pollable`](ipc_core::Caps) is
+//!   false. There is none for sending.
 //! - A conversation that has begun cannot move to another process; an unused end of a pair can.
 //! - A forked copy of a process has the values without their thread: nothing moves there, and dropping
 //!   them does nothing. Fork before, or execute another program.
@@ -63,6 +66,7 @@
 //! - A listener on a wildcard address answers from the address that the kernel chooses, which on a
 //!   machine with several may not be the one that the client asked.
 
+mod bell;
 mod conversation;
 mod doorman;
 mod endpoint;

@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
 use std::process::Command;
 
 use ipc_core::{

@@ -1,9 +1,11 @@
 //! How conversations end, and who moves them meanwhile.
 
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use ipc_core::{ErrorKind, Handoff, Listen, ReadBytes, RecvMsg, Result, SendMsg, Wait, WriteBytes};
 use ipc_testkit::{Harness, note};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::fixtures::{HERE, options};
 use crate::proxy::{Network, Proxy, Way};
@@ -20,6 +22,7 @@ pub(crate) fn cases(harness: Harness) -> Harness {
         .test("kcp/no_signal_is_delivered_to_the_thread_of_a_socket", signals)
         .test("kcp/conversations_outlive_their_listener", outlive)
         .test("kcp/who_was_never_accepted_is_told", never_accepted)
+        .test("kcp/poll_sees_what_can_be_received_and_who_can_be_accepted", polled)
 }
 
 /// More than the windows hold, to a peer that reads slowly, over a bad network.
@@ -194,5 +197,43 @@ fn signals() -> Result<()> {
     let expected = !(1 << 8 | 1 << 18 | 1 << 31 | 1 << 32);
     assert!(!blocked.is_empty(), "the listener has a thread");
     assert!(blocked.iter().all(|it| *it == expected), "{blocked:x?} must be {expected:x}");
+    Ok(())
+}
+
+/// Through messages, an acceptance, and the end.
+fn polled() -> Result<()> {
+    let listener = options().listen_messages(HERE)?;
+    let waits = |fd: BorrowedFd<'_>, timeout: Option<&Timespec>| {
+        poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], timeout).expect("poll") == 1
+    };
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let door = listener.readiness()?;
+    assert!(!waits(door, Some(&now)), "nobody has come");
+    let mut client = options().connect_messages(listener.local_address()?, Wait::Forever)?;
+    note("if it hangs, poll does not see who waits to be accepted");
+    assert!(waits(door, None));
+    let mut server = listener.accept()?;
+    assert!(!waits(door, Some(&now)), "nobody else has come");
+
+    client.send(b"before")?;
+    client.wait_acknowledged(Wait::Forever)?;
+    note("if it hangs, poll does not see what came before it was asked for");
+    assert!(waits(server.readiness()?, None));
+    let mut buf = [0; 16];
+    server.recv(&mut buf)?;
+    assert!(!waits(server.readiness()?, Some(&now)), "everything was received");
+    for n in 0..200_u8 {
+        client.send(&[n])?;
+        note("if it hangs, poll does not see what came");
+        assert!(waits(server.readiness()?, None));
+        assert_eq!(server.try_recv(&mut buf)?, 1, "what is readable can be received");
+        assert_eq!(buf[0], n);
+    }
+    drop(client);
+    note("if it hangs, poll does not see that the peer has gone");
+    assert!(waits(server.readiness()?, None));
+    let gone = server.try_recv(&mut buf).expect_err("nobody is there");
+    assert_eq!(gone.kind(), ErrorKind::Disconnected);
+    assert!(waits(server.readiness()?, Some(&now)), "and so it stays");
     Ok(())
 }

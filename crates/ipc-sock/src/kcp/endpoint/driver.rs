@@ -76,6 +76,7 @@ impl Drop for Driver {
         let links: Vec<_> = {
             let mut table = self.endpoint.table();
             table.dead = true;
+            self.endpoint.show(&table);
             table.links.values().cloned().collect()
         };
         self.endpoint.arrived.notify_all();

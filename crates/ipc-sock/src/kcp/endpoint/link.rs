@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use super::super::bell::Bell;
 use super::super::session::Session;
 
 /// A session, and those who wait for it.
@@ -14,6 +15,7 @@ pub(in crate::kcp) struct Link {
     state: Mutex<State>,
     pub(in crate::kcp) readable: Condvar,
     pub(in crate::kcp) writable: Condvar,
+    pub(in crate::kcp) bell: Bell,
 }
 
 #[derive(Debug)]
@@ -47,7 +49,7 @@ impl Link {
             forgotten: None,
         };
         let (readable, writable) = (Condvar::new(), Condvar::new());
-        Self { to, state: Mutex::new(state), readable, writable }
+        Self { to, state: Mutex::new(state), readable, writable, bell: Bell::default() }
     }
 
     /// Where the peer is, on a socket that many share.
@@ -59,8 +61,14 @@ impl Link {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Tells whoever polls. To be called after everything that may have changed.
+    pub(in crate::kcp) fn show(&self, state: &State) {
+        self.bell.show(|| state.session.readable());
+    }
+
     /// Wakes whoever can go on.
     pub(in crate::kcp) fn notify(&self, state: &State) {
+        self.show(state);
         if state.readers > 0 && state.session.readable() {
             self.readable.notify_all();
         }
