@@ -64,6 +64,7 @@ pub(crate) fn run(options: &BenchOptions) -> Result<ExitCode> {
         cpus,
         floor_report: Some(FloorReport { floors: Vec::new(), missing: Vec::new() }),
         floors: Default::default(),
+        mechanisms: info.mechanisms,
         tallies: planned.into_iter().map(Tally::new).collect(),
         run: base.begin(now)?,
         progress: crate::progress::Progress::new(),

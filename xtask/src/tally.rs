@@ -124,9 +124,9 @@ impl Tally {
         if variant != Variant::Raw {
             cell.ratio_raw = interval(&self.ratios(variant), seed);
         }
+        cell.per_round_ns = rounds.iter().filter_map(|it| it.time(&cell.key)).collect();
         if let Some(floor) = floors::of_cell(floors, &cell.key, &cell.krate) {
-            let times: Vec<_> = rounds.iter().filter_map(|it| it.time(&cell.key)).collect();
-            cell.ratio_floor = interval(&times, seed).map(|it| divided(it, floor.ns));
+            cell.ratio_floor = interval(&cell.per_round_ns, seed).map(|it| divided(it, floor.ns));
             cell.floor = Some(floor.words);
         }
         cell
@@ -181,6 +181,7 @@ fn blank(planned: &Planned, variant: Variant) -> Cell {
         ratio_raw: None,
         ratio_floor: None,
         floor: None,
+        per_round_ns: Vec::new(),
         histogram: Vec::new(),
     }
 }

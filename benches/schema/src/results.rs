@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CellKey, Placement, Variant};
+use crate::{CellKey, MechanismInfo, Placement, Variant};
 
 /// The whole file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,6 +22,9 @@ pub struct Results {
     pub config: Config,
     /// What the machine itself costs.
     pub floors: Floors,
+    /// What the mechanisms can do, by `ipc-peer list`: those that were measured and the others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mechanisms: Vec<MechanismInfo>,
     /// One entry for each cell and variant, in the order of the report.
     pub cells: Vec<Cell>,
 }
@@ -149,6 +152,10 @@ pub struct Cell {
     pub ratio_floor: Option<Interval>,
     /// Which floor that is, in words.
     pub floor: Option<String>,
+    /// The time of a message in each round, in nanoseconds and in the order of the rounds: the median where
+    /// each is clocked, else the mean. `compare` works with these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub per_round_ns: Vec<f64>,
     /// The merged histogram of round-trip times, as pairs of value and count: what the percentile
     /// curve is drawn from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use ipc_bench_schema::results::{Build, Config, Floors, Host};
-use ipc_bench_schema::{FloorReport, FloorRequest, Outcome, Results, RunRequest, SCHEMA};
+use ipc_bench_schema::{
+    FloorReport, FloorRequest, MechanismInfo, Outcome, Results, RunRequest, SCHEMA,
+};
 use tempfile::TempDir;
 
 use crate::cpus::Cpus;
@@ -38,6 +40,8 @@ pub(super) struct Campaign<'a> {
     /// All that was measured of the floors; `None` once that has failed.
     pub(super) floor_report: Option<FloorReport>,
     pub(super) floors: Floors,
+    /// What the peer says of the mechanisms.
+    pub(super) mechanisms: Vec<MechanismInfo>,
     pub(super) tallies: Vec<Tally>,
     pub(super) run: Run,
     pub(super) progress: Progress,
@@ -81,6 +85,7 @@ impl Campaign<'_> {
                 ..self.config.clone()
             },
             floors: self.floors.clone(),
+            mechanisms: self.mechanisms.clone(),
             cells,
         }
     }

@@ -39,6 +39,7 @@ pub(crate) fn results() -> Results {
             copy_bytes_per_s: at(1e10),
             ..Floors::default()
         },
+        mechanisms: Vec::new(),
         cells,
     }
 }
@@ -62,6 +63,7 @@ fn blank(mechanism: &str, topology: Topology, placement: Placement, wait: WaitMo
         ratio_raw: Some(Interval { value: 1.02, lo: 1.0, hi: 1.05 }),
         ratio_floor: Some(Interval { value: 2.5, lo: 2.4, hi: 2.6 }),
         floor: Some("a futex round trip".to_owned()),
+        per_round_ns: Vec::new(),
         histogram: Vec::new(),
     }
 }
