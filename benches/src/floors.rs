@@ -72,7 +72,7 @@ pub fn measure(request: &FloorRequest) -> Result<FloorReport> {
     let [a, b] = request.cpus;
     let budget = Duration::from_millis(request.budget_ms);
     process::pin(a)?;
-    let mut report = FloorReport { floors: vec![null_syscall(budget)?], missing: Vec::new() };
+    let mut report = FloorReport { floors: vec![null_syscall(budget)?], ..FloorReport::default() };
     // On one CPU it does not matter which; `b` is the one that the cells use.
     report.floors.push(pair(Floor::Futex, [b, b], budget, Placement::SameCpu)?);
     process::pin(a)?;

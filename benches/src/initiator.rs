@@ -18,7 +18,7 @@ use crate::{Setup, Subject, process, sys};
 const fn turns(topology: Topology) -> u64 {
     match topology {
         Topology::PingPong => 6,
-        Topology::Stream | Topology::Setup => 2,
+        _ => 2,
     }
 }
 
@@ -198,8 +198,8 @@ impl Session {
         let here = lane.workload.initiate(&(&batch).into(), &mut lane.rtts)?;
         let there = self.reply()?.done()?;
         let end_ns = match topology {
-            Topology::PingPong | Topology::Setup => here.end_ns,
             Topology::Stream => there.end_ns,
+            _ => here.end_ns,
         };
         let elapsed_ns = end_ns.saturating_sub(here.begin_ns);
         lane.elapsed_ns += elapsed_ns;
@@ -256,6 +256,8 @@ impl Lane {
             elapsed_ns: self.elapsed_ns,
             cpu_ns: self.cpu_ns,
             ctx_switches: self.ctx_switches,
+            halves_ns: None,
+            loads: Vec::new(),
         }
     }
 }

@@ -178,6 +178,7 @@ impl Subject {
             summary: self.summary.to_owned(),
             variants: self.variants.iter().map(|it| it.variant).collect(),
             topologies: self.topologies().to_vec(),
+            apart: Vec::new(),
             max_message: if self.carries_payload() { self.caps.max_message } else { Some(0) },
             caps: caps.map(|(name, value)| (name.to_owned(), value)).collect(),
         }

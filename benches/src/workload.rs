@@ -76,7 +76,7 @@ impl<L: Link> Workload for Runner<L> {
         match batch.topology {
             Topology::PingPong => ping(&mut self.0, batch, rtts),
             Topology::Stream => send_stream(&mut self.0, batch),
-            Topology::Setup => Err(no_setup()),
+            _ => Err(no_setup()),
         }
     }
 
@@ -84,7 +84,7 @@ impl<L: Link> Workload for Runner<L> {
         match batch.topology {
             Topology::PingPong => pong(&mut self.0, batch),
             Topology::Stream => receive_stream(&mut self.0, batch),
-            Topology::Setup => Err(no_setup()),
+            _ => Err(no_setup()),
         }
     }
 

@@ -5,7 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use ipc_bench_schema::{
     CellKey, FloorReport, FloorSample, Outcome, Payload, PeerInfo, Placement, RunReport,
-    RunRequest, Topology, Variant, WaitMode,
+    RunRequest, Setting, Topology, Variant, WaitMode,
 };
 
 fn peer(args: &[&str]) -> Output {
@@ -20,8 +20,9 @@ fn request(mechanism: &str, topology: Topology, size: usize, dir: &Path) -> RunR
     let (wait, payload) = (WaitMode::Block, Payload::Touch);
     let placement = Placement::Unpinned;
     let mechanism = mechanism.to_owned();
-    let key = CellKey { mechanism, topology, size, placement, wait, payload };
-    RunRequest { key, cpus: None, budget_ms: 1, dir: dir.to_owned(), seed: 1 }
+    let key =
+        CellKey { mechanism, topology, size, placement, wait, payload, setting: Setting::None };
+    RunRequest { key, cpus: None, spread: Vec::new(), budget_ms: 1, dir: dir.to_owned(), seed: 1 }
 }
 
 fn run(request: &RunRequest) -> Outcome {

@@ -62,7 +62,7 @@ pub(crate) fn run(options: &BenchOptions) -> Result<ExitCode> {
         warnings: host::warnings(&host, &cpus, rounds),
         host,
         cpus,
-        floor_report: Some(FloorReport { floors: Vec::new(), missing: Vec::new() }),
+        floor_report: Some(FloorReport::default()),
         floors: Default::default(),
         mechanisms: info.mechanisms,
         tallies: planned.into_iter().map(Tally::new).collect(),

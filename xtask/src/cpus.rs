@@ -34,7 +34,11 @@ impl Cpus {
     pub(crate) fn pinned(&self, placement: Placement) -> Option<[usize; 2]> {
         match placement {
             Placement::SameCpu => Some([self.pair[1]; 2]),
-            Placement::CrossCpu => Some(self.pair),
+            Placement::CrossCpu
+            | Placement::SmtSibling
+            | Placement::SharedL3
+            | Placement::CrossL3
+            | Placement::CrossNuma => Some(self.pair),
             Placement::Unpinned => None,
         }
     }

@@ -20,6 +20,7 @@ pub(crate) fn record(report: &FloorReport) -> Floors {
             (FloorSample::CACHE_LINE_RTT, _) => floors.cache_line_rtt_ns = Some(quantiles),
             (FloorSample::TWO_LINE_RTT, _) => floors.two_line_rtt_ns = Some(quantiles),
             (FloorSample::NULL_SYSCALL, _) => floors.null_syscall_ns = Some(quantiles),
+            (FloorSample::PROBE, _) => floors.probe_ns = Some(quantiles),
             (FloorSample::COPY_BANDWIDTH, _) => floors.copy_bytes_per_s = Some(quantiles),
             (FloorSample::FUTEX_RTT, Some(placement)) => {
                 floors.futex_rtt_ns.insert(placement, quantiles);
@@ -54,6 +55,7 @@ pub(crate) fn none(reason: &str) -> Floors {
         FloorSample::NULL_SYSCALL,
         FloorSample::FUTEX_RTT,
         FloorSample::COPY_BANDWIDTH,
+        FloorSample::PROBE,
     ];
     let missing = names.map(|name| (name.to_owned(), reason.to_owned()));
     Floors { missing: BTreeMap::from(missing), ..Floors::default() }
@@ -77,17 +79,36 @@ pub(crate) fn of_cell(floors: &Floors, key: &CellKey, krate: &str) -> Option<Cel
             let words = format!("a futex round trip ({which}){}", and_copies(key.size));
             Some(CellFloor { ns: futex + 2.0 * copy, words })
         }
-        (Topology::PingPong, WaitMode::Spin | WaitMode::Adaptive) => {
+        (Topology::PingPong | Topology::IdleGap, WaitMode::Spin | WaitMode::Adaptive) => {
             let line = floors.cache_line_rtt_ns.as_ref()?.p50?;
             let words = format!("a cache line there and back{}", and_copies(key.size));
             Some(CellFloor { ns: line + 2.0 * copy, words })
         }
+        // The pause is not in it: what a round trip costs more after one is the mechanism's.
+        (Topology::IdleGap, WaitMode::Block) => {
+            let (futex, which) = futex(floors, key.placement)?;
+            let words =
+                format!("a futex round trip without a pause ({which}){}", and_copies(key.size));
+            Some(CellFloor { ns: futex + 2.0 * copy, words })
+        }
+        (Topology::OpenLoop, WaitMode::Block) => {
+            let (futex, which) = futex(floors, key.placement)?;
+            let words = format!("half a futex round trip ({which}) and a copy");
+            Some(CellFloor { ns: futex / 2.0 + copy, words })
+        }
+        (Topology::OpenLoop, WaitMode::Spin | WaitMode::Adaptive) => {
+            let line = floors.cache_line_rtt_ns.as_ref()?.p50?;
+            let words = "a cache line one way and a copy".to_owned();
+            Some(CellFloor { ns: line / 2.0 + copy, words })
+        }
         // Nothing is known to be the least that creating something costs.
         (Topology::Setup, _) => None,
-        (Topology::Stream, _) if MEMORY_CRATES.contains(&krate) => {
+        (Topology::Stream | Topology::FanIn | Topology::FanOut, _)
+            if MEMORY_CRATES.contains(&krate) =>
+        {
             Some(CellFloor { ns: copy, words: "one copy of the message".to_owned() })
         }
-        (Topology::Stream, _) => {
+        (Topology::Stream | Topology::FanIn | Topology::FanOut, _) => {
             let syscall = floors.null_syscall_ns.as_ref()?.p50?;
             let words = "one system call or one copy of the message, whichever takes longer";
             Some(CellFloor { ns: syscall.max(copy), words: words.to_owned() })
@@ -110,7 +131,7 @@ fn futex(floors: &Floors, placement: Placement) -> Option<(f64, String)> {
 
 #[cfg(test)]
 mod tests {
-    use ipc_bench_schema::Payload;
+    use ipc_bench_schema::{Payload, Setting};
 
     use super::*;
 
@@ -129,6 +150,7 @@ mod tests {
                 sample(FloorSample::COPY_BANDWIDTH, None, 10_000_000_000),
             ],
             missing: vec![("two_line_rtt_ns".to_owned(), "not today".to_owned())],
+            sentinel_ns: Vec::new(),
         })
     }
 
@@ -140,7 +162,9 @@ mod tests {
         krate: &str,
     ) -> f64 {
         let mechanism = "pipe".to_owned();
-        let key = CellKey { mechanism, topology, size, placement, wait, payload: Payload::Touch };
+        let payload = Payload::Touch;
+        let setting = Setting::None;
+        let key = CellKey { mechanism, topology, size, placement, wait, payload, setting };
         of_cell(&floors(), &key, krate).unwrap().ns.round()
     }
 
@@ -169,6 +193,7 @@ mod tests {
             placement: Placement::SameCpu,
             wait: WaitMode::Block,
             payload: Payload::Touch,
+            setting: Setting::None,
         };
         assert_eq!(of_cell(&none("it died"), &key, "ipc-pipe"), None);
         assert_eq!(floors().missing["two_line_rtt_ns"], "not today");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use ipc_bench_schema::{
-    CellKey, MechanismInfo, Payload, PeerInfo, Placement, Topology, Variant, WaitMode,
+    CellKey, MechanismInfo, Payload, PeerInfo, Placement, Setting, Topology, Variant, WaitMode,
 };
 
 use crate::cli::BenchOptions;
@@ -130,6 +130,7 @@ pub(crate) fn plan(options: &BenchOptions, info: &PeerInfo, cpus: &Cpus) -> Resu
                             placement,
                             wait,
                             payload: Payload::Touch,
+                            setting: Setting::None,
                         },
                         krate: it.krate.clone(),
                         variants: it.variants.clone(),
@@ -240,6 +241,7 @@ mod tests {
             summary: String::new(),
             variants: vec![Variant::Ours, Variant::Raw],
             topologies: vec![Topology::PingPong, Topology::Stream],
+            apart: Vec::new(),
             max_message: None,
             caps: Vec::new(),
         };

@@ -11,7 +11,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use ipc_bench_schema::results::{Cell, Interval, Status};
-use ipc_bench_schema::{Placement, Results, Topology, Variant, WaitMode};
+use ipc_bench_schema::{
+    CellKey, Payload, Placement, Results, Setting, Topology, Variant, WaitMode,
+};
 
 use crate::cli::ReportOptions;
 use crate::html;
@@ -52,7 +54,7 @@ pub(crate) fn write(run: &Run, results: &Results) -> Result<()> {
     run.write(HTML, html::render(results)?.as_bytes())
 }
 
-/// The cells that may be compared with each other: the same topology, placement and wait.
+/// The cells that may be compared with each other: they differ in mechanism and size alone.
 #[derive(Debug)]
 pub(crate) struct Group<'a> {
     /// Who sends to whom.
@@ -61,6 +63,10 @@ pub(crate) struct Group<'a> {
     pub(crate) placement: Placement,
     /// How they wait.
     pub(crate) wait: WaitMode,
+    /// What the topology is set to.
+    pub(crate) setting: Setting,
+    /// What is done with the bytes.
+    pub(crate) payload: Payload,
     /// The cells that were measured, in the order of the results.
     pub(crate) cells: Vec<&'a Cell>,
 }
@@ -69,16 +75,34 @@ pub(crate) struct Group<'a> {
 pub(crate) fn groups(results: &Results) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     for cell in results.cells.iter().filter(|it| is_measured(it)) {
-        let (topology, placement, wait) = (cell.key.topology, cell.key.placement, cell.key.wait);
+        let CellKey { topology, placement, wait, setting, payload, .. } = cell.key;
+        let axes = (topology, placement, wait, setting, payload);
         let known = groups
             .iter_mut()
-            .find(|it| (it.topology, it.placement, it.wait) == (topology, placement, wait));
+            .find(|it| (it.topology, it.placement, it.wait, it.setting, it.payload) == axes);
         match known {
             Some(group) => group.cells.push(cell),
-            None => groups.push(Group { topology, placement, wait, cells: vec![cell] }),
+            None => {
+                groups.push(Group {
+                    topology,
+                    placement,
+                    wait,
+                    setting,
+                    payload,
+                    cells: vec![cell],
+                });
+            }
         }
     }
     groups
+}
+
+impl Group<'_> {
+    /// The topology with its setting, and the payload where it is not the usual one.
+    pub(crate) fn form(&self) -> String {
+        let form = self.cells.first().map_or_else(String::new, |cell| cell.key.form());
+        if self.payload == Payload::Touch { form } else { format!("{form}, {}", self.payload) }
+    }
 }
 
 fn is_measured(cell: &Cell) -> bool {
@@ -102,7 +126,7 @@ pub(crate) fn without_figures(results: &Results) -> Vec<(Status, String, Vec<Str
         let mut name = format!(
             "{} {} {} {} {}",
             key.mechanism,
-            key.topology,
+            key.form(),
             units::size(key.size),
             key.placement,
             key.wait
@@ -139,6 +163,10 @@ pub(crate) fn setting(placement: Placement, wait: WaitMode) -> String {
     let place = match placement {
         Placement::SameCpu => "on the same CPU",
         Placement::CrossCpu => "across CPUs",
+        Placement::SmtSibling => "on two threads of one core",
+        Placement::SharedL3 => "across CPUs that share a cache",
+        Placement::CrossL3 => "across CPUs that share no cache",
+        Placement::CrossNuma => "across NUMA nodes",
         Placement::Unpinned => "unpinned",
     };
     let how = match wait {
@@ -162,6 +190,7 @@ pub(crate) fn floor_lines(results: &Results) -> Vec<(String, String)> {
     for (placement, it) in &floors.futex_rtt_ns {
         lines.push((format!("futex there and back, {placement}"), it.p50.map(units::time)));
     }
+    lines.push(("clocking a message (the harness)".to_owned(), time(&floors.probe_ns)));
     let copy = floors.copy_bytes_per_s.as_ref().and_then(|it| it.p50);
     lines.push(("copy through shared memory".to_owned(), copy.map(units::bytes_per_s)));
     let known = lines.into_iter().filter_map(|(name, value)| Some((name, value?)));

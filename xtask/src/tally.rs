@@ -157,8 +157,10 @@ impl Figures {
     /// The time of a message as this topology means it.
     fn time(&self, key: &CellKey) -> Option<f64> {
         match key.topology {
-            Topology::PingPong | Topology::Setup => self.p50,
-            Topology::Stream => Some(self.ns_per_msg),
+            Topology::PingPong | Topology::IdleGap | Topology::OpenLoop | Topology::Setup => {
+                self.p50
+            }
+            Topology::Stream | Topology::FanIn | Topology::FanOut => Some(self.ns_per_msg),
         }
     }
 }
@@ -182,6 +184,9 @@ fn blank(planned: &Planned, variant: Variant) -> Cell {
         ratio_floor: None,
         floor: None,
         per_round_ns: Vec::new(),
+        flags: Vec::new(),
+        loads: Vec::new(),
+        probe_share: None,
         histogram: Vec::new(),
     }
 }

@@ -1,7 +1,7 @@
 //! What a cell's rounds amount to.
 
 use ipc_bench_schema::results::Quantiles;
-use ipc_bench_schema::{Payload, Placement, WaitMode};
+use ipc_bench_schema::{Payload, Placement, Setting, WaitMode};
 
 use super::*;
 
@@ -14,6 +14,7 @@ fn tally(topology: Topology) -> Tally {
             placement: Placement::SameCpu,
             wait: WaitMode::Block,
             payload: Payload::Touch,
+            setting: Setting::None,
         },
         krate: "ipc-pipe".to_owned(),
         variants: vec![Variant::Ours, Variant::Raw],
@@ -30,6 +31,8 @@ fn sample(variant: Variant, topology: Topology, ns: u64) -> VariantSample {
         elapsed_ns: 1000 * ns,
         cpu_ns: 1000 * ns / 2,
         ctx_switches: 2000,
+        halves_ns: None,
+        loads: Vec::new(),
     }
 }
 

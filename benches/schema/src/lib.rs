@@ -20,11 +20,12 @@ pub mod request;
 pub mod results;
 pub mod sample;
 
-pub use cell::{CellKey, Payload, Placement, Topology, Variant, WaitMode};
+pub use cell::{CellKey, Payload, Placement, Setting, Topology, Variant, WaitMode};
 pub use request::{FloorRequest, RunRequest};
 pub use results::Results;
 pub use sample::{
-    FloorReport, FloorSample, MechanismInfo, Outcome, PeerInfo, RunReport, VariantSample,
+    FloorReport, FloorSample, LoadSample, MechanismInfo, Outcome, PeerInfo, RunReport,
+    VariantSample,
 };
 
 /// The name and version of the `results.json` layout, its `"schema"` field.

@@ -16,6 +16,10 @@ pub struct RunRequest {
     pub key: CellKey,
     /// The CPU of the initiator and that of the responder; `None` leaves both to the scheduler.
     pub cpus: Option<[usize; 2]>,
+    /// Where more than two processes take part: the CPUs of the many, one each. The first is that of
+    /// the responder above. Empty where they are left to the scheduler, and where there is one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spread: Vec<usize>,
     /// About how long each variant is to be measured, in milliseconds of wall-clock time, set-up
     /// and warm-up excluded.
     pub budget_ms: u64,

@@ -25,8 +25,24 @@ pub struct Results {
     /// What the mechanisms can do, by `ipc-peer list`: those that were measured and the others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mechanisms: Vec<MechanismInfo>,
+    /// How the machine did in each round, whatever was measured meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rounds: Vec<Round>,
     /// One entry for each cell and variant, in the order of the report.
     pub cells: Vec<Cell>,
+}
+
+/// How the machine did in one round.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Round {
+    /// How long it took.
+    pub seconds: f64,
+    /// Pairs of a CPU and the nanoseconds that the same piece of work took there, at the beginning of the
+    /// round.
+    pub sentinel_ns: Vec<(usize, u64)>,
+    /// The share of the CPUs' time in this round that the hypervisor gave to others, by
+    /// `/proc/stat`; of the CPUs that were used.
+    pub steal_share: Option<f64>,
 }
 
 /// The machine that was measured. A field that could not be read is `None`.
@@ -93,6 +109,12 @@ pub struct Config {
     pub seed: u64,
     /// The CPUs used, initiator first.
     pub pinned_cpus: Vec<usize>,
+    /// How they are related: a [`Placement`]'s word.
+    #[serde(default)]
+    pub pair: Option<Placement>,
+    /// What would have been measured if there had been time, least important first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
     /// Whether every planned round ran; `false` in a file written before the end or after Ctrl-C.
     pub complete: bool,
 }
@@ -110,6 +132,9 @@ pub struct Floors {
     pub futex_rtt_ns: BTreeMap<Placement, Quantiles>,
     /// One-way `memcpy` through shared memory across CPUs.
     pub copy_bytes_per_s: Option<Quantiles>,
+    /// What the harness adds to each message that is clocked.
+    #[serde(default)]
+    pub probe_ns: Option<Quantiles>,
     /// Why a floor is missing, by name.
     pub missing: BTreeMap<String, String>,
 }
@@ -156,10 +181,73 @@ pub struct Cell {
     /// each is clocked, else the mean. `compare` works with these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub per_round_ns: Vec<f64>,
+    /// What a reader must know about these figures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<Flag>,
+    /// `open-loop`: latency by load. The quantiles of `rtt_ns` are those at half of the saturation, and
+    /// the rate is the saturation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub loads: Vec<Load>,
+    /// The share of the median time that reading the clock is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_share: Option<f64>,
     /// The merged histogram of round-trip times, as pairs of value and count: what the percentile
     /// curve is drawn from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub histogram: Vec<(u64, u64)>,
+}
+
+/// What a reader must know about a cell's figures.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flag {
+    /// Which one.
+    pub kind: FlagKind,
+    /// The same in plain words, with figures.
+    pub text: String,
+}
+
+/// The kinds of flags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FlagKind {
+    /// More processes took part than CPUs that they may use: the scheduler takes part as well.
+    Oversubscribed,
+    /// The second half of the batches was slower, or faster, than the first.
+    Unsteady,
+    /// The later rounds were slower, or faster, than the earlier.
+    Drift,
+    /// Reading the clock is a good part of what was measured.
+    Probe,
+}
+
+impl FlagKind {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Oversubscribed => "oversubscribed",
+            Self::Unsteady => "unsteady",
+            Self::Drift => "drift",
+            Self::Probe => "probe",
+        }
+    }
+}
+
+/// Latency under one load.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Load {
+    /// How much of the saturation was offered.
+    pub percent: u32,
+    /// Messages a second that were to be sent, the median of the rounds.
+    pub offered_per_s: f64,
+    /// Messages a second that were received, the median of the rounds.
+    pub achieved_per_s: f64,
+    /// From when a message was to be sent until it was received, over all rounds.
+    pub latency_ns: Quantiles,
+    /// The median over the rounds of each round's median.
+    pub p50_interval: Option<Interval>,
+    /// The median over the rounds of each round's 99th percentile, where it has enough samples.
+    pub p99_interval: Option<Interval>,
 }
 
 /// What came of a cell.

@@ -28,6 +28,9 @@ pub struct MechanismInfo {
     pub variants: Vec<Variant>,
     /// The topologies that it takes part in.
     pub topologies: Vec<Topology>,
+    /// Topologies that it takes no part in, with the reason, where others of its kind do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub apart: Vec<(Topology, String)>,
     /// The longest message in bytes, where the mechanism has a limit; 0 for one whose messages have no
     /// bytes at all, and whose cells have size 0.
     pub max_message: Option<usize>,
@@ -93,15 +96,41 @@ pub struct VariantSample {
     pub cpu_ns: u64,
     /// The context switches of both sides together, voluntary and not.
     pub ctx_switches: u64,
+    /// Nanoseconds for a message in the first half of the batches and in the second: a mechanism, or a
+    /// machine, that has not settled shows here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halves_ns: Option<[f64; 2]>,
+    /// `open-loop`: what came of each load. The figures above are then of the stream that found the
+    /// saturation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub loads: Vec<LoadSample>,
+}
+
+/// One load of an `open-loop`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LoadSample {
+    /// How much of the saturation was offered.
+    pub percent: u32,
+    /// Messages a second that were to be sent.
+    pub offered_per_s: f64,
+    /// Messages a second that were received.
+    pub achieved_per_s: f64,
+    /// From when each message was to be sent until it was received and checked: pairs of nanoseconds and
+    /// count.
+    pub latency_ns: Vec<(u64, u64)>,
 }
 
 /// The answer to `ipc-peer floors`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct FloorReport {
     /// One sample a floor; a floor that cannot be measured here is left out and named in `missing`.
     pub floors: Vec<FloorSample>,
     /// Pairs of a floor's name and why it is not there.
     pub missing: Vec<(String, String)>,
+    /// Pairs of a CPU and how many nanoseconds the same piece of work took there, in user space alone and
+    /// in its own memory: a machine that is disturbed, or changes its frequency, takes longer or shorter.
+    #[serde(default)]
+    pub sentinel_ns: Vec<(usize, u64)>,
 }
 
 /// One floor: what the machine charges before any mechanism does.
@@ -126,6 +155,9 @@ impl FloorSample {
     pub const NULL_SYSCALL: &'static str = "null_syscall_ns";
     /// A round trip in which each side sleeps in `futex(FUTEX_WAIT)` and is woken by the other.
     pub const FUTEX_RTT: &'static str = "futex_rtt_ns";
+    /// What the harness adds to each message that is clocked: reading the clock and taking down the
+    /// time.
+    pub const PROBE: &'static str = "probe_ns";
     /// `memcpy` into shared memory by one process and out of it by another, 64 KiB at a time.
     pub const COPY_BANDWIDTH: &'static str = "copy_bytes_per_s";
 }

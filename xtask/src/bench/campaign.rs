@@ -86,6 +86,7 @@ impl Campaign<'_> {
             },
             floors: self.floors.clone(),
             mechanisms: self.mechanisms.clone(),
+            rounds: Vec::new(),
             cells,
         }
     }
@@ -190,6 +191,7 @@ impl Campaign<'_> {
         let request = RunRequest {
             key: key.clone(),
             cpus: self.cpus.pinned(key.placement),
+            spread: Vec::new(),
             budget_ms: self.pace.budget_ms,
             dir: dir.clone(),
             seed,

@@ -18,7 +18,7 @@ fn of_cell(cell: &Cell) -> Value {
     json!({
         "m": key.mechanism,
         "v": cell.variant.as_str(),
-        "t": key.topology.as_str(),
+        "t": key.form(),
         "s": key.size,
         "p": key.placement.as_str(),
         "w": key.wait.as_str(),

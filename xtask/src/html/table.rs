@@ -48,9 +48,13 @@ fn row(out: &mut String, cell: &Cell) {
         out,
         "<tr{raw} data-m=\"{mechanism}\" data-v=\"{}\" data-t=\"{}\" data-s=\"{}\" data-p=\"{}\" \
          data-w=\"{}\"><th scope=\"row\">{mechanism}</th>",
-        cell.variant, key.topology, key.size, key.placement, key.wait
+        cell.variant,
+        key.form(),
+        key.size,
+        key.placement,
+        key.wait
     );
-    let _ = write!(out, "<td>{}</td><td>{}</td>", cell.variant, key.topology);
+    let _ = write!(out, "<td>{}</td><td>{}</td>", cell.variant, key.form());
     figure(out, Some(key.size as f64), &units::size(key.size));
     let _ = write!(out, "<td>{}</td><td>{}</td>", key.placement, key.wait);
     let rtt = cell.rtt_ns.as_ref();

@@ -1,7 +1,7 @@
 //! `cargo xtask report --check`: whether results are sound and complete.
 
 use ipc_bench_schema::results::{Cell, Interval, Quantiles, Status};
-use ipc_bench_schema::{Results, Topology, Variant};
+use ipc_bench_schema::{Results, Variant};
 
 use super::status_word;
 
@@ -38,7 +38,7 @@ fn of_cell(cell: &Cell) -> Vec<String> {
     if cell.key.mechanism.is_empty() {
         problems.push("has no mechanism".to_owned());
     }
-    if cell.key.size == 0 && cell.key.topology != Topology::PingPong && cell.status == Status::Ok {
+    if cell.key.size == 0 && !cell.key.topology.is_clocked_each() && cell.status == Status::Ok {
         problems.push("has no payload and nobody who would notice a loss".to_owned());
     }
     match cell.status {
@@ -66,7 +66,7 @@ fn of_figures(cell: &Cell) -> Vec<String> {
     require("bytes_per_s", cell.bytes_per_s.is_some() || cell.key.size == 0);
     require("cpu_ns_per_msg", cell.cpu_ns_per_msg.is_some());
     require("ctx_switches_per_msg", cell.ctx_switches_per_msg.is_some());
-    if cell.key.topology.is_clocked_each() {
+    if cell.key.topology.has_latency() {
         require("rtt_ns", cell.rtt_ns.as_ref().is_some_and(|it| it.count > 0));
         require("rtt_p50_interval", cell.rtt_p50_interval.is_some());
     }
@@ -117,6 +117,7 @@ fn monotone(it: &Quantiles) -> bool {
 mod tests {
     use super::*;
     use crate::report::example;
+    use ipc_bench_schema::Topology;
 
     /// The problems of the example after something was done to its first cell.
     fn after(change: impl FnOnce(&mut Cell)) -> Vec<String> {

@@ -1,7 +1,9 @@
 //! Small results with something of everything, for the tests of the reports.
 
 use ipc_bench_schema::results::{Build, Cell, Config, Floors, Host, Interval, Quantiles, Status};
-use ipc_bench_schema::{CellKey, Payload, Placement, Results, SCHEMA, Topology, Variant, WaitMode};
+use ipc_bench_schema::{
+    CellKey, Payload, Placement, Results, SCHEMA, Setting, Topology, Variant, WaitMode,
+};
 
 /// The results.
 pub(crate) fn results() -> Results {
@@ -40,6 +42,7 @@ pub(crate) fn results() -> Results {
             ..Floors::default()
         },
         mechanisms: Vec::new(),
+        rounds: Vec::new(),
         cells,
     }
 }
@@ -47,7 +50,15 @@ pub(crate) fn results() -> Results {
 fn blank(mechanism: &str, topology: Topology, placement: Placement, wait: WaitMode) -> Cell {
     let mechanism = mechanism.to_owned();
     Cell {
-        key: CellKey { mechanism, topology, size: 64, placement, wait, payload: Payload::Touch },
+        key: CellKey {
+            mechanism,
+            topology,
+            size: 64,
+            placement,
+            wait,
+            payload: Payload::Touch,
+            setting: Setting::None,
+        },
         krate: "ipc-pipe".to_owned(),
         variant: Variant::Ours,
         status: Status::Ok,
@@ -64,6 +75,9 @@ fn blank(mechanism: &str, topology: Topology, placement: Placement, wait: WaitMo
         ratio_floor: Some(Interval { value: 2.5, lo: 2.4, hi: 2.6 }),
         floor: Some("a futex round trip".to_owned()),
         per_round_ns: Vec::new(),
+        flags: Vec::new(),
+        loads: Vec::new(),
+        probe_share: None,
         histogram: Vec::new(),
     }
 }

@@ -20,9 +20,8 @@ pub(super) fn render(results: &Results) -> String {
     }
     list(&mut out, "Warnings", results.host.warnings.iter().map(|it| escape(it)));
     for group in groups(results) {
-        let trips = group.topology.is_clocked_each();
-        let _ =
-            writeln!(out, "\n## {}, {}\n", group.topology, setting(group.placement, group.wait));
+        let trips = group.topology.has_latency();
+        let _ = writeln!(out, "\n## {}, {}\n", group.form(), setting(group.placement, group.wait));
         let columns: &[&str] = if trips {
             &[
                 "mechanism",

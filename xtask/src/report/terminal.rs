@@ -21,7 +21,7 @@ pub(crate) fn print(text: &str) {
 pub(crate) fn render(results: &Results) -> String {
     let mut out = String::new();
     for group in groups(results) {
-        let _ = writeln!(out, "{}, {}", group.topology, setting(group.placement, group.wait));
+        let _ = writeln!(out, "{}, {}", group.form(), setting(group.placement, group.wait));
         let _ = writeln!(out, "{}\n", table(&group));
     }
     for answer in headline::answers(results) {
@@ -50,7 +50,7 @@ pub(crate) fn render(results: &Results) -> String {
 }
 
 fn table(group: &Group<'_>) -> Table {
-    let trips = group.topology.is_clocked_each();
+    let trips = group.topology.has_latency();
     let mut table = Table::new();
     let rule = LineStyle::none().fill('─').junction('─');
     table.load_style(presets::NOTHING.header_separator(rule));
