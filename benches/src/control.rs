@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use ipc_bench_schema::{Outcome, Topology, Variant, WaitMode};
+use ipc_bench_schema::{Outcome, Setting, Topology, Variant, WaitMode};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// A number of messages to exchange over one variant.
@@ -22,6 +22,37 @@ pub(crate) struct Batch {
     pub(crate) count: u64,
     /// The number of the first one.
     pub(crate) first: u64,
+    /// What the topology is set to.
+    pub(crate) setting: Setting,
+    /// The load, for `open-loop`.
+    pub(crate) open: OpenLoop,
+    /// What each side is to be slowed down by for each message, in nanoseconds.
+    pub(crate) drag_ns: [f64; 2],
+}
+
+/// When the messages of an open loop are to be sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct OpenLoop {
+    /// The beginning, in nanoseconds of CLOCK_MONOTONIC; set by [`Go`].
+    pub(crate) begin_ns: u64,
+    /// From one message to the next, in the mean.
+    pub(crate) interval_ns: f64,
+    /// What chance begins with.
+    pub(crate) seed: u64,
+}
+
+/// What the initiator says once every responder is ready, where they must begin together.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Go {
+    /// When an open loop begins, in nanoseconds of CLOCK_MONOTONIC.
+    pub(crate) begin_ns: u64,
+}
+
+impl Batch {
+    /// Whether the responders wait for [`Go`].
+    pub(crate) const fn begins_together(&self) -> bool {
+        matches!(self.topology, Topology::FanIn | Topology::OpenLoop)
+    }
 }
 
 /// What the responder says.
@@ -39,7 +70,7 @@ pub(crate) enum Reply {
 }
 
 /// What one side saw of a batch.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// When this side began, in nanoseconds of CLOCK_MONOTONIC.
     pub begin_ns: u64,
@@ -51,6 +82,12 @@ pub struct Tally {
     pub cpu_ns: u64,
     /// Context switches of this side.
     pub ctx_switches: u64,
+    /// A receiver of a `fan-out`: the sum of what its messages' numbers were spread to.
+    #[serde(default)]
+    pub digest: u64,
+    /// The receiver of an `open-loop`: its latencies, as pairs of nanoseconds and count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub latency_ns: Vec<(u64, u64)>,
 }
 
 /// One side of the socket.

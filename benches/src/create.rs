@@ -64,6 +64,7 @@ impl<C: Create> Workload for Creator<C> {
                 fill(&mut buf, seq);
                 let len = self.0.ask(&mut created, &mut buf)?;
                 check(&buf, len, !seq)?;
+                batch.drag.pull();
                 let took = u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
                 rtts.saturating_record(took);
                 self.0.end(created)?;
@@ -77,7 +78,7 @@ impl<C: Create> Workload for Creator<C> {
         Ok(tally)
     }
 
-    fn respond(&mut self, _: &BatchSpec) -> Result<Tally> {
+    fn respond(&mut self, _: &BatchSpec, _: &mut Rtts) -> Result<Tally> {
         anyhow::bail!("the responder has nothing to do with it")
     }
 }
@@ -91,7 +92,7 @@ impl Workload for Bystander {
         anyhow::bail!("the initiator creates")
     }
 
-    fn respond(&mut self, _: &BatchSpec) -> Result<Tally> {
+    fn respond(&mut self, _: &BatchSpec, _: &mut Rtts) -> Result<Tally> {
         Ok(Tally::default())
     }
 }

@@ -16,6 +16,7 @@ use ipc_bench_schema::{FloorReport, FloorRequest, FloorSample, Placement};
 use crate::process;
 use crate::shared::{Shared, Word, futex_wait, store_and_wake};
 use crate::sys;
+use crate::workload;
 
 /// The value that ends a floor.
 const STOP: u32 = u32::MAX;
@@ -72,7 +73,12 @@ pub fn measure(request: &FloorRequest) -> Result<FloorReport> {
     let [a, b] = request.cpus;
     let budget = Duration::from_millis(request.budget_ms);
     process::pin(a)?;
-    let mut report = FloorReport { floors: vec![null_syscall(budget)?], ..FloorReport::default() };
+    let mut report = FloorReport {
+        floors: vec![null_syscall(budget)?, probe(budget)?],
+        ..FloorReport::default()
+    };
+    report.sentinel_ns = sentinel([a, b])?;
+    process::pin(a)?;
     // On one CPU it does not matter which; `b` is the one that the cells use.
     report.floors.push(pair(Floor::Futex, [b, b], budget, Placement::SameCpu)?);
     process::pin(a)?;
@@ -98,6 +104,54 @@ fn null_syscall(budget: Duration) -> Result<FloorSample> {
         values.saturating_record(per(start, BLOCK));
     }
     Ok(sample(FloorSample::NULL_SYSCALL, None, &values))
+}
+
+/// What a message costs more because it is clocked: one reading of the clock, and taking down the time.
+fn probe(budget: Duration) -> Result<FloorSample> {
+    let mut values = Histogram::new_with_bounds(1, 1 << 40, 3)?;
+    let mut rtts = workload::histogram()?;
+    let begin = Instant::now();
+    while begin.elapsed() < budget {
+        let start = Instant::now();
+        let mut last = start;
+        for _ in 0..BLOCK {
+            // As the loop of round trips does it.
+            let now = Instant::now();
+            rtts.saturating_record(u64::try_from((now - last).as_nanos()).unwrap_or(u64::MAX));
+            last = now;
+        }
+        values.saturating_record(per(start, BLOCK));
+    }
+    Ok(sample(FloorSample::PROBE, None, &values))
+}
+
+/// How many steps the sentinel's work has: about a millisecond.
+const WORK: u32 = 1 << 18;
+
+/// How long the same piece of work takes on each CPU. It needs nothing but the CPU: what makes it slower
+/// makes everything slower.
+fn sentinel(cpus: [usize; 2]) -> Result<Vec<(usize, u64)>> {
+    let mut cpus = cpus.to_vec();
+    cpus.dedup();
+    let mut times = Vec::new();
+    for cpu in cpus {
+        process::pin(cpu)?;
+        // The first time is for the caches, and for a CPU that has slept.
+        work();
+        let begin = Instant::now();
+        work();
+        times.push((cpu, u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX)));
+    }
+    Ok(times)
+}
+
+fn work() {
+    let mut state = 1_u64;
+    for step in 0..WORK {
+        // Each step waits for the one before, so that it takes its cycles whatever the CPU has besides.
+        state = std::hint::black_box(state).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ u64::from(step);
+    }
+    std::hint::black_box(state);
 }
 
 /// Measures a floor that takes two processes.

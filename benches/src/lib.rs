@@ -12,15 +12,24 @@
 //! What is created anew for each message, such as a process, is a [`Create`] in place of a [`Link`], and
 //! takes part in the topology `setup`.
 //!
+//! Where one process meets several, in the topologies `fan-in` and `fan-out`, there are several responders
+//! and a [`Fan`] between them and the initiator.
+//!
 //! To add a mechanism, write a file in `subjects/` and a line in [`subjects::ALL`];
 //! `docs/ARCHITECTURE.md` has the steps.
 
 mod control;
 pub mod create;
+pub mod drag;
+pub mod fan;
 pub mod floors;
 pub mod initiator;
 pub mod link;
+mod paced;
+mod patience;
 pub mod payload;
+pub mod planted;
+mod polled;
 pub mod process;
 pub mod responder;
 mod shared;
@@ -30,5 +39,6 @@ mod sys;
 pub mod workload;
 
 pub use create::Create;
+pub use fan::Fan;
 pub use link::{Link, Setup};
 pub use subject::{Subject, VariantEntry};

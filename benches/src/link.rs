@@ -1,11 +1,14 @@
 //! A connection between the two processes of a cell, in one variant.
 
+use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
 use ipc_bench_schema::WaitMode;
 use ipc_core::{ErrorKind, Handoff, Wait};
+
+use crate::patience::Patience;
 
 /// Where a link finds what it needs to come into being.
 #[derive(Debug, Clone)]
@@ -82,7 +85,8 @@ pub trait Link: Sized {
     }
 }
 
-/// Runs an operation of one of our crates as the cell says: it sleeps, or it is tried until it works.
+/// Runs an operation of one of our crates as the cell says: it sleeps, or it is tried until it works, or
+/// tried for a while before it sleeps.
 ///
 /// # Errors
 ///
@@ -92,12 +96,25 @@ pub fn run<T>(wait: WaitMode, mut op: impl FnMut(Wait) -> ipc_core::Result<T>) -
     if wait == WaitMode::Block {
         return Ok(op(Wait::Forever)?);
     }
+    let mut patience = Patience::of(wait);
     loop {
         match op(Wait::Never) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => std::hint::spin_loop(),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                if patience.is_over() {
+                    return Ok(op(Wait::Forever)?);
+                }
+                std::hint::spin_loop();
+            }
             result => return Ok(result?),
         }
     }
+}
+
+/// A link whose receiving end is a descriptor that becomes readable when there is something to receive, so
+/// that a server can wait for several by `poll`.
+pub trait Readable: Link {
+    /// The descriptor.
+    fn readable(&self) -> BorrowedFd<'_>;
 }
 
 /// Gives the responder its two ends, where the mechanism hands each over by itself.

@@ -7,8 +7,11 @@ use ipc_bench_schema::{CellKey, MechanismInfo, Payload, Topology, Variant, WaitM
 use ipc_core::{Caps, Shape};
 
 use crate::create::{Bystander, Create, Creator};
+use crate::fan::{self, Dealt, In, Out};
+use crate::link::Readable;
+use crate::polled::Polled;
 use crate::workload::{Runner, Workload};
-use crate::{Link, Setup};
+use crate::{Fan, Link, Setup};
 
 /// One mechanism: a row of the matrix.
 #[derive(Debug)]
@@ -30,12 +33,32 @@ pub struct Subject {
 pub struct VariantEntry {
     /// Whose code it is.
     pub variant: Variant,
-    /// Whether it can wait adaptively.
-    adaptive: bool,
-    /// What it takes part in.
+    /// How it can wait.
+    waits: &'static [WaitMode],
+    /// What it takes part in with two processes.
     topologies: &'static [Topology],
     offer: fn(&Setup, &mut Command) -> Result<Connect>,
     join: fn(&Setup) -> Result<Box<dyn Workload>>,
+    fan_in: FanEntry,
+    fan_out: FanEntry,
+}
+
+/// How a variant takes part where one process meets several.
+#[derive(Debug, Clone, Copy)]
+enum FanEntry {
+    /// It does.
+    Part(FanPart),
+    /// It does not, and why.
+    Apart(&'static str),
+}
+
+/// A [`Fan`] with its type hidden.
+#[derive(Debug, Clone, Copy)]
+struct FanPart {
+    offer: fn(&Setup, Topology, &mut [Command]) -> Result<Connect>,
+    join: fn(&Setup, Topology, usize) -> Result<Box<dyn Workload>>,
+    /// The longest message, where that is less than between two.
+    most: Option<usize>,
 }
 
 /// What is left to do in the initiator once the responder runs.
@@ -47,14 +70,24 @@ impl VariantEntry {
     pub const fn of<L: Link + 'static>(variant: Variant) -> Self {
         Self {
             variant,
-            adaptive: false,
-            topologies: &[Topology::PingPong, Topology::Stream],
+            waits: &[WaitMode::Block, WaitMode::Spin],
+            topologies: LINK,
             offer: |setup, command| {
                 let offer = L::offer(setup, command)?;
                 Ok(Box::new(move || Ok(Box::new(Runner(L::connect(offer)?)))))
             },
             join: |setup| Ok(Box::new(Runner(L::join(setup)?))),
+            fan_in: FanEntry::Apart(
+                "it connects two processes, and has nothing to poll several by",
+            ),
+            fan_out: FanEntry::Part(FanPart::sending::<Dealt<L>>()),
         }
+    }
+
+    /// The same, of a link by which one process can wait for several.
+    #[must_use]
+    pub const fn polled<L: Readable + 'static>(variant: Variant) -> Self {
+        Self::of::<L>(variant).fan_in::<Polled<L>>()
     }
 
     /// The variant that creates a `C` for each message.
@@ -62,48 +95,162 @@ impl VariantEntry {
     pub const fn creating<C: Create + 'static>(variant: Variant) -> Self {
         Self {
             variant,
-            adaptive: false,
+            waits: &[WaitMode::Block],
             topologies: &[Topology::Setup],
             offer: |setup, _| {
                 let creator = C::new(setup)?;
                 Ok(Box::new(move || Ok(Box::new(Creator(creator)))))
             },
             join: |_| Ok(Box::new(Bystander)),
+            fan_in: FanEntry::Apart("it is created for one message"),
+            fan_out: FanEntry::Apart("it is created for one message"),
         }
+    }
+
+    /// The same, of a mechanism in which several processes can send to one by way of `F`.
+    #[must_use]
+    pub const fn fan_in<F: Fan + 'static>(mut self) -> Self {
+        self.fan_in = FanEntry::Part(FanPart::receiving::<F>(None));
+        self
+    }
+
+    /// The same, with messages of so many bytes at most, above which those of several senders mix.
+    #[must_use]
+    pub const fn fan_in_up_to<F: Fan + 'static>(mut self, most: usize) -> Self {
+        self.fan_in = FanEntry::Part(FanPart::receiving::<F>(Some(most)));
+        self
+    }
+
+    /// The same, of a mechanism in which one process can send to several by way of `F`. Without this the
+    /// sender has a link to each receiver and deals its messages out.
+    #[must_use]
+    pub const fn fan_out<F: Fan + 'static>(mut self) -> Self {
+        self.fan_out = FanEntry::Part(FanPart::sending::<F>());
+        self
+    }
+
+    /// The same, of a mechanism that takes no part in `fan-in`, and why, in plain words.
+    #[must_use]
+    pub const fn no_fan_in(mut self, why: &'static str) -> Self {
+        self.fan_in = FanEntry::Apart(why);
+        self
+    }
+
+    /// The same, of a mechanism that takes no part in `fan-out`, and why, in plain words.
+    #[must_use]
+    pub const fn no_fan_out(mut self, why: &'static str) -> Self {
+        self.fan_out = FanEntry::Apart(why);
+        self
     }
 
     /// The same, of a mechanism that loses messages when the receiver is slower than the sender.
     #[must_use]
     pub const fn lossy(mut self) -> Self {
-        self.topologies = &[Topology::PingPong];
+        self.topologies = &[Topology::PingPong, Topology::IdleGap];
+        self.fan_in = FanEntry::Apart(LOSSY);
+        self.fan_out = FanEntry::Apart(LOSSY);
         self
     }
 
     /// The same, of a mechanism that can spin for a while and then sleep.
     #[must_use]
     pub const fn adaptive(mut self) -> Self {
-        self.adaptive = true;
+        self.waits = WaitMode::ALL;
         self
     }
 
-    /// Makes the mechanism in the initiator.
-    ///
-    /// # Errors
-    ///
-    /// Whatever the mechanism says.
-    pub fn offer(&self, setup: &Setup, command: &mut Command) -> Result<Connect> {
-        (self.offer)(setup, command)
+    /// The same, of a mechanism that can wait in these ways alone.
+    #[must_use]
+    pub const fn waits(mut self, waits: &'static [WaitMode]) -> Self {
+        self.waits = waits;
+        self
     }
 
-    /// Joins in the responder.
+    /// Makes the mechanism in the initiator, for as many responders as there are commands.
     ///
     /// # Errors
     ///
     /// Whatever the mechanism says.
-    pub fn join(&self, setup: &Setup) -> Result<Box<dyn Workload>> {
-        (self.join)(setup)
+    pub fn offer(
+        &self,
+        setup: &Setup,
+        topology: Topology,
+        commands: &mut [Command],
+    ) -> Result<Connect> {
+        match (self.fan(topology), commands) {
+            (Some(FanEntry::Part(part)), commands) => (part.offer)(setup, topology, commands),
+            (None, [command]) => (self.offer)(setup, command),
+            _ => bail!("it takes no part in {topology}"),
+        }
+    }
+
+    /// Joins in the responder with this number.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the mechanism says.
+    pub fn join(
+        &self,
+        setup: &Setup,
+        topology: Topology,
+        index: usize,
+    ) -> Result<Box<dyn Workload>> {
+        match self.fan(topology) {
+            Some(FanEntry::Part(part)) => (part.join)(setup, topology, index),
+            None => (self.join)(setup),
+            Some(FanEntry::Apart(why)) => bail!(why),
+        }
+    }
+
+    /// How it takes part in a topology of several processes; `None` for one of two.
+    const fn fan(&self, topology: Topology) -> Option<FanEntry> {
+        match topology {
+            Topology::FanIn => Some(self.fan_in),
+            Topology::FanOut => Some(self.fan_out),
+            _ => None,
+        }
     }
 }
+
+impl FanPart {
+    /// The initiator receives.
+    const fn receiving<F: Fan + 'static>(most: Option<usize>) -> Self {
+        Self {
+            offer: |setup, topology, commands| {
+                let (offer, many) = (F::offer(setup, topology, commands)?, commands.len());
+                Ok(Box::new(move || Ok(Box::new(In::new(F::connect(offer)?, many)))))
+            },
+            join: |setup, topology, index| {
+                Ok(Box::new(In::new(F::join(setup, topology, index)?, index)))
+            },
+            most,
+        }
+    }
+
+    /// The initiator sends.
+    const fn sending<F: Fan + 'static>() -> Self {
+        Self {
+            offer: |setup, topology, commands| {
+                let (offer, many) = (F::offer(setup, topology, commands)?, commands.len());
+                Ok(Box::new(move || Ok(Box::new(Out::new(F::connect(offer)?, many)))))
+            },
+            join: |setup, topology, index| {
+                Ok(Box::new(Out::new(F::join(setup, topology, index)?, index)))
+            },
+            most: None,
+        }
+    }
+}
+
+/// What every link takes part in.
+const LINK: &[Topology] =
+    &[Topology::PingPong, Topology::IdleGap, Topology::Stream, Topology::OpenLoop];
+
+/// What a notification takes part in.
+const NOTIFICATION: &[Topology] = &[Topology::PingPong, Topology::IdleGap];
+
+const LOSSY: &str = "what comes faster than it is received is thrown away, and several processes have no \
+                     answers to wait for";
 
 impl Subject {
     /// Finds a subject by its id.
@@ -112,10 +259,11 @@ impl Subject {
     ///
     /// If there is none; the message lists those that exist.
     pub fn find(id: &str) -> Result<&'static Self> {
-        match crate::subjects::ALL.iter().find(|subject| subject.id == id) {
+        let planted = crate::planted::ALL.iter();
+        match crate::subjects::all().chain(planted).find(|subject| subject.id == id) {
             Some(subject) => Ok(subject),
             None => {
-                let known: Vec<_> = crate::subjects::ALL.iter().map(|it| it.id).collect();
+                let known: Vec<_> = crate::subjects::all().map(|it| it.id).collect();
                 bail!("unknown mechanism {id:?}: one of {}", known.join(", "))
             }
         }
@@ -127,18 +275,31 @@ impl Subject {
         match (self.carries_payload(), key.size) {
             (true, 0) => return Some("a message without bytes has nothing to verify".to_owned()),
             (false, 1..) => return Some("it carries no payload: its cells have size 0".to_owned()),
-            (false, 0) if key.topology == Topology::Stream => {
+            (false, 0) if !NOTIFICATION.contains(&key.topology) => {
                 return Some(
-                    "notifications that nobody answers become one, or fill a queue: only ping-pong \
-                     matches each with an answer"
+                    "notifications that nobody answers become one, or fill a queue: only round trips \
+                     match each with an answer"
                         .to_owned(),
                 );
             }
             _ => {}
         }
-        if !self.topologies().contains(&key.topology) {
+        if !key.setting.fits(key.topology) {
+            return Some(format!("{} has no setting {:?}", key.topology, key.setting.to_string()));
+        }
+        if key.topology.is_fan() {
+            if let Some(why) = self.no_fan(key.topology) {
+                return Some(why.to_owned());
+            }
+            if key.size < fan::LEAST {
+                return Some(format!("a message needs {} bytes to say whose it is", fan::LEAST));
+            }
+            if let Some(most) = self.most(key.topology).filter(|most| key.size > *most) {
+                return Some(format!("above {most} bytes the messages of several senders mix"));
+            }
+        } else if !self.topologies().contains(&key.topology) {
             let takes: Vec<_> = self.topologies().iter().map(|it| it.as_str()).collect();
-            return Some(format!("it takes part in {} only", takes.join(" and ")));
+            return Some(format!("it takes part in {} only", takes.join(", ")));
         }
         if key.topology == Topology::Setup && key.wait != WaitMode::Block {
             return Some("what is being created is waited for in the kernel".to_owned());
@@ -146,8 +307,10 @@ impl Subject {
         if let Some(max) = self.caps.max_message.filter(|max| key.size > *max) {
             return Some(format!("a message has at most {max} bytes"));
         }
-        if key.wait == WaitMode::Adaptive && !self.variants.iter().any(|entry| entry.adaptive) {
-            return Some("the kernel's mechanisms either block or are polled".to_owned());
+        if !self.variants.iter().all(|entry| entry.waits.contains(&key.wait)) {
+            let can = self.variants.first().map_or(&[][..], |entry| entry.waits);
+            let can: Vec<_> = can.iter().map(|it| it.as_str()).collect();
+            return Some(format!("it waits by {} only", can.join(" or ")));
         }
         if key.payload == Payload::Handoff {
             return Some("the payload is copied by the kernel".to_owned());
@@ -157,10 +320,28 @@ impl Subject {
 
     /// What all its variants take part in.
     fn topologies(&self) -> &'static [Topology] {
-        if !self.carries_payload() {
-            return &[Topology::PingPong];
+        let of_first = self.variants.first().map_or(&[][..], |entry| entry.topologies);
+        if !self.carries_payload() && of_first.contains(&Topology::PingPong) {
+            return NOTIFICATION;
         }
-        self.variants.first().map_or(&[], |entry| entry.topologies)
+        of_first
+    }
+
+    /// Why it takes no part where one process meets several.
+    fn no_fan(&self, topology: Topology) -> Option<&'static str> {
+        self.variants.iter().find_map(|entry| match entry.fan(topology) {
+            Some(FanEntry::Apart(why)) => Some(why),
+            _ => None,
+        })
+    }
+
+    /// The longest message there.
+    fn most(&self, topology: Topology) -> Option<usize> {
+        let parts = self.variants.iter().filter_map(|entry| match entry.fan(topology) {
+            Some(FanEntry::Part(part)) => part.most,
+            _ => None,
+        });
+        parts.min()
     }
 
     /// Whether its messages have bytes. A notification and a semaphore's permit have none.
@@ -172,13 +353,24 @@ impl Subject {
     #[must_use]
     pub fn info(&self) -> MechanismInfo {
         let caps = self.caps.rows().into_iter();
+        // What is created for one message, and what has no bytes, is another kind of thing.
+        let has_fans = self.carries_payload() && !self.topologies().contains(&Topology::Setup);
+        let fans = [Topology::FanIn, Topology::FanOut].into_iter().filter(|_| has_fans);
+        let (parts, apart): (Vec<_>, Vec<_>) =
+            fans.map(|it| (it, self.no_fan(it))).partition(|(_, why)| why.is_none());
+        let mut topologies = self.topologies().to_vec();
+        topologies.extend(parts.into_iter().map(|(it, _)| it));
+        topologies.sort_unstable();
         MechanismInfo {
             id: self.id.to_owned(),
             krate: self.krate.to_owned(),
             summary: self.summary.to_owned(),
             variants: self.variants.iter().map(|it| it.variant).collect(),
-            topologies: self.topologies().to_vec(),
-            apart: Vec::new(),
+            topologies,
+            apart: apart
+                .into_iter()
+                .map(|(it, why)| (it, why.unwrap_or_default().to_owned()))
+                .collect(),
             max_message: if self.carries_payload() { self.caps.max_message } else { Some(0) },
             caps: caps.map(|(name, value)| (name.to_owned(), value)).collect(),
         }

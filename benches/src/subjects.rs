@@ -3,7 +3,9 @@
 mod ends;
 mod fifo;
 mod kcp;
+mod many;
 mod packet;
+mod peers;
 mod pipe;
 mod pipes;
 mod posix_mq;
@@ -19,6 +21,15 @@ mod udp;
 mod unix;
 
 use crate::Subject;
+
+/// A link that does what it should, for the faulty ones of [`planted`](crate::planted) to break.
+pub(crate) use unix::SoundLink;
+
+/// Every mechanism that this program was built with: [`ALL`], what the standard library has, and, with the
+/// feature `peers`, other people's libraries.
+pub fn all() -> impl Iterator<Item = &'static Subject> {
+    ALL.iter().chain(peers::ALL)
+}
 
 /// Every mechanism, in the order of the report.
 pub const ALL: &[Subject] = &[

@@ -3,10 +3,12 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 
 use ipc_bench_schema::WaitMode;
+
+use crate::patience::Patience;
 
 /// One end of a byte stream or packet pipe, for bare system calls.
 #[derive(Debug)]
@@ -42,19 +44,19 @@ impl Raw {
     /// Reads once, as the cell says: a call that sleeps, or a non-blocking one until it works.
     #[inline]
     pub(crate) fn read(&self, buf: &mut [u8], wait: WaitMode) -> io::Result<usize> {
-        if wait == WaitMode::Block {
-            return count(self.read_blocking(buf));
-        }
-        until_ready(|errno| errno == libc::EAGAIN, || self.read_now(buf))
+        as_told(wait, again, |sleep| match sleep {
+            true => self.read_blocking(buf),
+            false => self.read_now(buf),
+        })
     }
 
     /// Writes once, as [`read`](Self::read) reads.
     #[inline]
     pub(crate) fn write(&self, buf: &[u8], wait: WaitMode) -> io::Result<usize> {
-        if wait == WaitMode::Block {
-            return count(self.write_blocking(buf));
-        }
-        until_ready(|errno| errno == libc::EAGAIN, || self.write_now(buf))
+        as_told(wait, again, |sleep| match sleep {
+            true => self.write_blocking(buf),
+            false => self.write_now(buf),
+        })
     }
 
     /// `read`
@@ -106,35 +108,31 @@ impl RawSocket {
         Self(fd)
     }
 
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
     /// `sendto`, as the cell says: a call that sleeps, or a non-blocking one until it works.
     #[inline]
     pub(crate) fn send(&self, buf: &[u8], wait: WaitMode) -> io::Result<usize> {
         let (ptr, len) = (buf.as_ptr(), buf.len());
-        if wait == WaitMode::Block {
+        as_told(wait, again, |sleep| {
+            let flags = if sleep { NOSIGNAL } else { NOSIGNAL | DONTWAIT };
             // SAFETY: the buffer is valid for reads of its length, which is all that the call does.
-            return count(unsafe { transfer(libc::SYS_sendto, &self.0, ptr, len, NOSIGNAL) });
-        }
-        let flags = NOSIGNAL | DONTWAIT;
-        until_ready(
-            |errno| errno == libc::EAGAIN,
-            // SAFETY: as above.
-            || unsafe { transfer(libc::SYS_sendto, &self.0, ptr, len, flags) },
-        )
+            unsafe { transfer(libc::SYS_sendto, &self.0, ptr, len, flags) }
+        })
     }
 
     /// `recvfrom`, as [`send`](Self::send) sends.
     #[inline]
     pub(crate) fn recv(&self, buf: &mut [u8], wait: WaitMode) -> io::Result<usize> {
         let (ptr, len) = (buf.as_mut_ptr(), buf.len());
-        if wait == WaitMode::Block {
+        as_told(wait, again, |sleep| {
             // SAFETY: the buffer is valid for writes of its length.
-            return count(unsafe { transfer(libc::SYS_recvfrom, &self.0, ptr, len, 0) });
-        }
-        until_ready(
-            |errno| errno == libc::EAGAIN,
-            // SAFETY: as above.
-            || unsafe { transfer(libc::SYS_recvfrom, &self.0, ptr, len, DONTWAIT) },
-        )
+            unsafe {
+                transfer(libc::SYS_recvfrom, &self.0, ptr, len, if sleep { 0 } else { DONTWAIT })
+            }
+        })
     }
 }
 
@@ -234,6 +232,37 @@ pub(crate) fn no_alarm() {
 #[inline]
 fn count(returned: isize) -> io::Result<usize> {
     usize::try_from(returned).map_err(|_| io::Error::last_os_error())
+}
+
+/// Makes a call as the cell says: `call(true)`, which sleeps, or `call(false)`, which does not, until it does
+/// not fail with an errno that says "not yet"; or this for a while and then that.
+#[inline]
+pub(crate) fn as_told(
+    wait: WaitMode,
+    not_yet: impl Fn(i32) -> bool,
+    mut call: impl FnMut(bool) -> isize,
+) -> io::Result<usize> {
+    if wait == WaitMode::Block {
+        return count(call(true));
+    }
+    let mut patience = Patience::of(wait);
+    loop {
+        match count(call(false)) {
+            Err(error) if error.raw_os_error().is_some_and(&not_yet) => {
+                if patience.is_over() {
+                    return count(call(true));
+                }
+                std::hint::spin_loop();
+            }
+            result => return result,
+        }
+    }
+}
+
+/// What a file's or a socket's call fails with when it would have to sleep.
+#[inline]
+fn again(errno: i32) -> bool {
+    errno == libc::EAGAIN
 }
 
 /// Makes a call until it does not fail with an errno that says "not yet": for want of data or room.

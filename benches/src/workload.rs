@@ -4,10 +4,12 @@ use std::time::Instant;
 
 use anyhow::Result;
 use hdrhistogram::Histogram;
-use ipc_bench_schema::{Topology, WaitMode};
+use ipc_bench_schema::{Setting, Topology, WaitMode};
 
 use crate::Link;
-use crate::control::{Batch, Tally, Void};
+use crate::control::{Batch, OpenLoop, Tally, Void};
+use crate::drag::Drag;
+use crate::paced;
 use crate::payload::{fill, verify};
 use crate::process::{Usage, monotonic_ns};
 
@@ -23,6 +25,11 @@ pub fn histogram() -> Result<Rtts> {
     Ok(Rtts::new_with_bounds(1, 60_000_000_000, 3)?)
 }
 
+/// What a histogram holds, as pairs of value and count.
+pub(crate) fn pairs(rtts: &Rtts) -> Vec<(u64, u64)> {
+    rtts.iter_recorded().map(|it| (it.value_iterated_to(), it.count_at_value())).collect()
+}
+
 /// One variant of a mechanism, ready to run batches. The type of the link is hidden, the loops are
 /// compiled for it.
 pub trait Workload {
@@ -33,12 +40,21 @@ pub trait Workload {
     /// A message that was lost, repeated or changed, and whatever the mechanism says.
     fn initiate(&mut self, batch: &BatchSpec, rtts: &mut Rtts) -> Result<Tally>;
 
-    /// The responder's side of a batch.
+    /// The responder's side of a batch. One-way latencies go to `rtts`.
     ///
     /// # Errors
     ///
     /// As for the initiator.
-    fn respond(&mut self, batch: &BatchSpec) -> Result<Tally>;
+    fn respond(&mut self, batch: &BatchSpec, rtts: &mut Rtts) -> Result<Tally>;
+
+    /// In the initiator, after a batch: checks that what all responders saw fits together.
+    ///
+    /// # Errors
+    ///
+    /// A message that was lost, or that came to two of them.
+    fn agree(&self, _batch: &BatchSpec, _there: &[Tally]) -> Result<()> {
+        Ok(())
+    }
 
     /// Checks that nothing is under way: see [`Link::quiet`].
     ///
@@ -54,16 +70,28 @@ pub trait Workload {
 #[derive(Debug, Clone, Copy)]
 pub struct BatchSpec {
     topology: Topology,
-    wait: WaitMode,
+    pub(crate) wait: WaitMode,
     pub(crate) size: usize,
     pub(crate) count: u64,
     pub(crate) first: u64,
+    pub(crate) setting: Setting,
+    pub(crate) open: OpenLoop,
+    pub(crate) drag: Drag,
 }
 
-impl From<&Batch> for BatchSpec {
-    fn from(batch: &Batch) -> Self {
-        let Batch { topology, wait, size, count, first, .. } = *batch;
-        Self { topology, wait, size, count, first }
+/// Which process a side of a batch is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Initiator,
+    Responder,
+}
+
+impl BatchSpec {
+    /// One side's part of a batch.
+    pub(crate) fn of(batch: &Batch, side: Side) -> Self {
+        let Batch { topology, wait, size, count, first, setting, open, drag_ns, .. } = *batch;
+        let drag = Drag::of_ns(drag_ns[side as usize]);
+        Self { topology, wait, size, count, first, setting, open, drag }
     }
 }
 
@@ -75,16 +103,19 @@ impl<L: Link> Workload for Runner<L> {
     fn initiate(&mut self, batch: &BatchSpec, rtts: &mut Rtts) -> Result<Tally> {
         match batch.topology {
             Topology::PingPong => ping(&mut self.0, batch, rtts),
+            Topology::IdleGap => paced::ping_after_pauses(&mut self.0, batch, rtts),
             Topology::Stream => send_stream(&mut self.0, batch),
-            _ => Err(no_setup()),
+            Topology::OpenLoop => paced::send_in_time(&mut self.0, batch),
+            Topology::FanIn | Topology::FanOut | Topology::Setup => Err(no_part()),
         }
     }
 
-    fn respond(&mut self, batch: &BatchSpec) -> Result<Tally> {
+    fn respond(&mut self, batch: &BatchSpec, rtts: &mut Rtts) -> Result<Tally> {
         match batch.topology {
-            Topology::PingPong => pong(&mut self.0, batch),
+            Topology::PingPong | Topology::IdleGap => pong(&mut self.0, batch),
             Topology::Stream => receive_stream(&mut self.0, batch),
-            _ => Err(no_setup()),
+            Topology::OpenLoop => paced::receive_in_time(&mut self.0, batch, rtts),
+            Topology::FanIn | Topology::FanOut | Topology::Setup => Err(no_part()),
         }
     }
 
@@ -93,10 +124,11 @@ impl<L: Link> Workload for Runner<L> {
     }
 }
 
-/// A link is open already. [`Subject::unsupported`](crate::Subject::unsupported) has said so.
+/// A link is open already, and has two ends. [`Subject::unsupported`](crate::Subject::unsupported) has
+/// said so.
 #[cold]
-fn no_setup() -> anyhow::Error {
-    anyhow::anyhow!("a link is set up once and for all: its setup is not measured")
+fn no_part() -> anyhow::Error {
+    anyhow::anyhow!("a link between two processes takes no part in this")
 }
 
 /// Clocks each round trip: writing the message, sending it, and getting and checking the answer.
@@ -110,6 +142,7 @@ fn ping<L: Link>(link: &mut L, batch: &BatchSpec, rtts: &mut Rtts) -> Result<Tal
             fill(&mut buf, seq);
             link.send(&buf, batch.wait)?;
             receive(link, &mut buf, !seq, batch.wait)?;
+            batch.drag.pull();
             let now = Instant::now();
             rtts.saturating_record(u64::try_from((now - last).as_nanos()).unwrap_or(u64::MAX));
             last = now;
@@ -138,6 +171,7 @@ fn send_stream<L: Link>(link: &mut L, batch: &BatchSpec) -> Result<Tally> {
         for seq in batch.first..batch.first + batch.count {
             fill(&mut buf, seq);
             link.send(&buf, batch.wait)?;
+            batch.drag.pull();
         }
         Ok(())
     })
@@ -149,6 +183,7 @@ fn receive_stream<L: Link>(link: &mut L, batch: &BatchSpec) -> Result<Tally> {
     measured(batch, || {
         for seq in batch.first..batch.first + batch.count {
             receive(link, &mut buf, seq, batch.wait)?;
+            batch.drag.pull();
         }
         Ok(())
     })
@@ -156,7 +191,12 @@ fn receive_stream<L: Link>(link: &mut L, batch: &BatchSpec) -> Result<Tally> {
 
 /// Receives one message and checks every byte of it.
 #[inline]
-fn receive<L: Link>(link: &mut L, buf: &mut [u8], seq: u64, wait: WaitMode) -> Result<()> {
+pub(crate) fn receive<L: Link>(
+    link: &mut L,
+    buf: &mut [u8],
+    seq: u64,
+    wait: WaitMode,
+) -> Result<()> {
     let len = link.recv(buf, wait)?;
     check(buf, len, seq)
 }
@@ -178,7 +218,8 @@ pub(crate) fn measured(batch: &BatchSpec, run: impl FnOnce() -> Result<()>) -> R
     let end_ns = monotonic_ns();
     let used = Usage::now()?.since(before);
     let Usage { cpu_ns, ctx_switches } = used;
-    Ok(Tally { begin_ns, end_ns, messages: batch.count, cpu_ns, ctx_switches })
+    let messages = batch.count;
+    Ok(Tally { begin_ns, end_ns, messages, cpu_ns, ctx_switches, ..Tally::default() })
 }
 
 #[cfg(test)]
@@ -258,11 +299,27 @@ mod tests {
         }
     }
 
+    /// A batch of 20 messages.
+    fn spec(topology: Topology, size: usize) -> BatchSpec {
+        BatchSpec {
+            topology,
+            wait: WaitMode::Block,
+            size,
+            count: 20,
+            first: 1,
+            setting: Setting::None,
+            open: OpenLoop::default(),
+            drag: Drag::default(),
+        }
+    }
+
     /// What the responder says of a stream of 20 messages.
     fn respond(topology: Topology, fault: Fault) -> Result<Tally> {
         let (here, there) = pair(fault);
-        let spec = BatchSpec { topology, wait: WaitMode::Block, size: 100, count: 20, first: 1 };
-        let responder = std::thread::spawn(move || Runner(there).respond(&spec));
+        let spec = spec(topology, 100);
+        let responder = std::thread::spawn(move || {
+            Runner(there).respond(&spec, &mut histogram().expect("histogram"))
+        });
         let mut rtts = histogram().expect("histogram");
         // Its own error, if any, follows from the responder's.
         let _ = Runner(here).initiate(&spec, &mut rtts);
@@ -314,10 +371,11 @@ mod tests {
         for repeat in [false, true] {
             let (here, there) = pair(Fault::None);
             let topology = Topology::PingPong;
-            let spec = BatchSpec { topology, wait: WaitMode::Block, size: 0, count: 20, first: 1 };
+            let spec = spec(topology, 0);
             let responder = std::thread::spawn(move || {
                 let mut there = Runner(Bell { repeat: false, link: there });
-                there.respond(&spec).expect("one answer for each that came");
+                let mut none = histogram().expect("histogram");
+                there.respond(&spec, &mut none).expect("one answer for each that came");
                 there
             });
             let mut here = Runner(Bell { repeat, link: here });

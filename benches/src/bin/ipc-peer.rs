@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use ipc_bench_schema::PeerInfo;
-use ipc_benches::{Subject, floors, initiator, process, responder, subjects};
+use ipc_benches::{Subject, floors, initiator, planted, process, responder, subjects};
 use serde::Serialize;
 
 fn main() -> ExitCode {
@@ -22,10 +22,8 @@ fn main() -> ExitCode {
 
 fn run(args: &[&str]) -> Result<()> {
     match args {
-        ["list"] => answer(&PeerInfo {
-            debug_assertions: cfg!(debug_assertions),
-            mechanisms: subjects::ALL.iter().map(Subject::info).collect(),
-        }),
+        ["list"] => list(subjects::all()),
+        ["list", "--planted"] => list(planted::ALL.iter()),
         ["floors", request] => {
             process::die_with(process::parent())?;
             let request = serde_json::from_str(request).context("request")?;
@@ -36,10 +34,11 @@ fn run(args: &[&str]) -> Result<()> {
             let request = serde_json::from_str(request).context("request")?;
             answer(&initiator::run(&request))
         }
-        ["respond", parent, request] => {
+        ["respond", parent, request, index] => {
             let request = serde_json::from_str(request).context("request")?;
             let parent = parent.parse().context("parent")?;
-            if let Some(report) = responder::run(parent, &request)? {
+            let index = index.parse().context("index")?;
+            if let Some(report) = responder::run(parent, &request, index)? {
                 answer(&report)?;
                 responder::end_initiator(parent)?;
             }
@@ -57,6 +56,14 @@ fn run(args: &[&str]) -> Result<()> {
         ),
         _ => bail!("this is a part of `cargo xtask bench`; see its --help"),
     }
+}
+
+/// Prints what can be measured.
+fn list(subjects: impl Iterator<Item = &'static Subject>) -> Result<()> {
+    answer(&PeerInfo {
+        debug_assertions: cfg!(debug_assertions),
+        mechanisms: subjects.map(Subject::info).collect(),
+    })
 }
 
 /// Prints one line of JSON.

@@ -2,14 +2,14 @@
 //! sends and receives on it.
 
 use std::marker::PhantomData;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::Command;
 
 use anyhow::Result;
 use ipc_bench_schema::WaitMode;
 use ipc_core::{Error, ErrorKind, Handoff, Pair, ReadBytes, RecvMsg, SendMsg, WriteBytes};
 
-use crate::link::{Link, Setup, run};
+use crate::link::{Link, Readable, Setup, run};
 use crate::sys::RawSocket;
 
 /// How the two processes come to hold the two ends of a connection.
@@ -85,6 +85,37 @@ impl<S: Source, L: Ends<Of = S::End>> Link for Over<S, L> {
     #[inline]
     fn recv(&mut self, buf: &mut [u8], wait: WaitMode) -> Result<usize> {
         self.ends.recv(buf, wait)
+    }
+}
+
+impl<S: Source, L: Ends<Of = S::End> + AsFd> Readable for Over<S, L> {
+    fn readable(&self) -> BorrowedFd<'_> {
+        self.ends.as_fd()
+    }
+}
+
+/// Declares that what an end receives on is the descriptor of what it is made of.
+macro_rules! readable {
+    ($($ends:ident),*) => {
+        $(impl<E: AsFd> AsFd for $ends<E> {
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                self.0.as_fd()
+            }
+        })*
+    };
+}
+
+readable!(Stream, Messages);
+
+impl<E> AsFd for BareStream<E> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl<E> AsFd for BareMessages<E> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

@@ -23,6 +23,8 @@ use crate::{Subject, VariantEntry};
 /// The longest message with the default options.
 const LONGEST: usize = 1 << 16;
 
+const NO_FAN_IN: &str = "it cannot be polled: that there is a message is known to user space alone";
+
 /// The row of the matrix.
 pub(super) const SUBJECT: Subject = Subject {
     id: "kcp",
@@ -30,8 +32,9 @@ pub(super) const SUBJECT: Subject = Subject {
     summary: "KCP over UDP: messages that are sent again until they arrive",
     caps: Messages::CAPS.max_message(LONGEST),
     variants: &[
-        VariantEntry::of::<Over<Handed<Messages>, ends::Messages<Messages>>>(Variant::Ours),
-        VariantEntry::of::<Bare>(Variant::Raw),
+        VariantEntry::of::<Over<Handed<Messages>, ends::Messages<Messages>>>(Variant::Ours)
+            .no_fan_in(NO_FAN_IN),
+        VariantEntry::of::<Bare>(Variant::Raw).no_fan_in(NO_FAN_IN),
     ],
 };
 

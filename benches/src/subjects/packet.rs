@@ -8,6 +8,7 @@ use ipc_bench_schema::{Variant, WaitMode};
 use ipc_core::{Mechanism, RecvMsg, SendMsg};
 use ipc_pipe::{PacketReader, PacketWriter, PipeOptions};
 
+use super::many::{BareEnd, Common, Many, OurMessages, another};
 use crate::link::{Link, Setup, adopt_ends, give_ends, run};
 use crate::sys::Raw;
 use crate::{Subject, VariantEntry};
@@ -18,7 +19,13 @@ pub(super) const SUBJECT: Subject = Subject {
     krate: "ipc-pipe",
     summary: "pipe in packet mode: messages of up to a page, kept apart by the kernel",
     caps: PacketWriter::CAPS,
-    variants: &[VariantEntry::of::<Ours>(Variant::Ours), VariantEntry::of::<Bare>(Variant::Raw)],
+    variants: &[
+        VariantEntry::of::<Ours>(Variant::Ours).adaptive().fan_in::<OurMany>().fan_out::<OurMany>(),
+        VariantEntry::of::<Bare>(Variant::Raw)
+            .adaptive()
+            .fan_in::<BareMany>()
+            .fan_out::<BareMany>(),
+    ],
 };
 
 /// Our crate's ends.
@@ -94,5 +101,30 @@ impl Link for Bare {
     #[inline]
     fn recv(&mut self, buf: &mut [u8], wait: WaitMode) -> Result<usize> {
         Ok(self.rx.read(buf, wait)?)
+    }
+}
+
+/// One pipe that all senders write packets to, or from which each receiver takes its own.
+struct OnePipe;
+
+type OurMany = Many<OnePipe, OurMessages<PacketReader>, OurMessages<PacketWriter>>;
+type BareMany = Many<OnePipe, BareEnd<PacketReader, true>, BareEnd<PacketWriter, true>>;
+
+impl Common for OnePipe {
+    type Rx = PacketReader;
+    type Tx = PacketWriter;
+    type Keep = ();
+
+    fn make(_: &Setup) -> Result<(PacketReader, PacketWriter, ())> {
+        let (rx, tx) = PipeOptions::new().open_packet()?;
+        Ok((rx, tx, ()))
+    }
+
+    fn another_rx(rx: &PacketReader) -> Result<PacketReader> {
+        another(rx)
+    }
+
+    fn another_tx(tx: &PacketWriter) -> Result<PacketWriter> {
+        another(tx)
     }
 }

@@ -10,8 +10,9 @@ use ipc_bench_schema::{Variant, WaitMode};
 use ipc_core::{Mechanism, RecvMsg, SendMsg};
 use ipc_mq::posix::{QueueOptions, Receiver, Sender};
 
+use super::many::{Common, Many, OurMessages, Receives, Sends, another};
 use crate::link::{Link, Setup, adopt_ends, give_ends, run};
-use crate::sys::until_ready;
+use crate::sys::as_told;
 use crate::{Subject, VariantEntry};
 
 /// The longest message where nobody has raised `/proc/sys/fs/mqueue/msgsize_max`.
@@ -23,7 +24,13 @@ pub(super) const SUBJECT: Subject = Subject {
     krate: "ipc-mq",
     summary: "POSIX message queue: priorities, a name, ten messages of room",
     caps: Sender::CAPS.max_message(LONGEST),
-    variants: &[VariantEntry::of::<Ours>(Variant::Ours), VariantEntry::of::<Bare>(Variant::Raw)],
+    variants: &[
+        VariantEntry::of::<Ours>(Variant::Ours).adaptive().fan_in::<OurMany>().fan_out::<OurMany>(),
+        VariantEntry::of::<Bare>(Variant::Raw)
+            .adaptive()
+            .fan_in::<BareMany>()
+            .fan_out::<BareMany>(),
+    ],
 };
 
 /// Our crate's ends.
@@ -79,13 +86,43 @@ impl Link for Ours {
 /// A deadline that has passed: the call does not sleep.
 static PAST: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 0 };
 
-fn deadline(wait: WaitMode) -> *const libc::timespec {
-    if wait == WaitMode::Block { ptr::null() } else { &raw const PAST }
+fn deadline(sleep: bool) -> *const libc::timespec {
+    if sleep { ptr::null() } else { &raw const PAST }
 }
 
 /// What a call without sleep fails with when there is no message or no room.
 fn not_yet(errno: i32) -> bool {
     errno == libc::ETIMEDOUT
+}
+
+/// `mq_timedsend`
+#[inline]
+fn bare_send(tx: &OwnedFd, msg: &[u8], wait: WaitMode) -> Result<()> {
+    let fd = tx.as_raw_fd();
+    as_told(wait, not_yet, |sleep| {
+        let deadline = deadline(sleep);
+        let (data, len, priority) = (msg.as_ptr(), msg.len(), 0_u32);
+        // SAFETY: the descriptor is open, the message is valid for reads of its length, and the
+        // deadline is null or a static.
+        unsafe { libc::syscall(libc::SYS_mq_timedsend, fd, data, len, priority, deadline) as isize }
+    })?;
+    Ok(())
+}
+
+/// `mq_timedreceive`
+#[inline]
+fn bare_recv(rx: &OwnedFd, buf: &mut [u8], wait: WaitMode) -> Result<usize> {
+    let fd = rx.as_raw_fd();
+    let len = as_told(wait, not_yet, |sleep| {
+        let deadline = deadline(sleep);
+        let (data, len) = (buf.as_mut_ptr(), buf.len());
+        let mut priority = 0_u32;
+        let to = &raw mut priority;
+        // SAFETY: the descriptor is open, the buffer is valid for writes of its length, the
+        // priority is on this stack, and the deadline is null or a static.
+        unsafe { libc::syscall(libc::SYS_mq_timedreceive, fd, data, len, to, deadline) as isize }
+    })?;
+    Ok(len)
 }
 
 impl Link for Bare {
@@ -107,31 +144,65 @@ impl Link for Bare {
 
     #[inline]
     fn send(&mut self, msg: &[u8], wait: WaitMode) -> Result<()> {
-        let (fd, deadline) = (self.tx.as_raw_fd(), deadline(wait));
-        until_ready(not_yet, || {
-            let (data, len, priority) = (msg.as_ptr(), msg.len(), 0_u32);
-            // SAFETY: the descriptor is open, the message is valid for reads of its length, and the
-            // deadline is null or a static.
-            unsafe {
-                libc::syscall(libc::SYS_mq_timedsend, fd, data, len, priority, deadline) as isize
-            }
-        })?;
-        Ok(())
+        bare_send(&self.tx, msg, wait)
     }
 
     #[inline]
     fn recv(&mut self, buf: &mut [u8], wait: WaitMode) -> Result<usize> {
-        let (fd, deadline) = (self.rx.as_raw_fd(), deadline(wait));
-        until_ready(not_yet, || {
-            let (data, len) = (buf.as_mut_ptr(), buf.len());
-            let mut priority = 0_u32;
-            let to = &raw mut priority;
-            // SAFETY: the descriptor is open, the buffer is valid for writes of its length, the
-            // priority is on this stack, and the deadline is null or a static.
-            unsafe {
-                libc::syscall(libc::SYS_mq_timedreceive, fd, data, len, to, deadline) as isize
-            }
-        })
-        .map_err(Into::into)
+        bare_recv(&self.rx, buf, wait)
+    }
+}
+
+/// One queue that all senders fill, or from which each receiver takes its own.
+struct OneQueue;
+
+type OurMany = Many<OneQueue, OurMessages<Receiver>, OurMessages<Sender>>;
+type BareMany = Many<OneQueue, BareEnd, BareEnd>;
+
+impl Common for OneQueue {
+    type Rx = Receiver;
+    type Tx = Sender;
+    type Keep = ();
+
+    fn make(setup: &Setup) -> Result<(Receiver, Sender, ())> {
+        let (rx, tx) = QueueOptions::new().message_size(setup.size).pair()?;
+        Ok((rx, tx, ()))
+    }
+
+    fn another_rx(rx: &Receiver) -> Result<Receiver> {
+        another(rx)
+    }
+
+    fn another_tx(tx: &Sender) -> Result<Sender> {
+        another(tx)
+    }
+}
+
+/// An end by bare system calls.
+struct BareEnd(OwnedFd);
+
+impl Sends for BareEnd {
+    type Of = Sender;
+
+    fn new(tx: Sender, _: &Setup) -> Result<Self> {
+        Ok(Self(tx.into()))
+    }
+
+    #[inline]
+    fn send(&mut self, msg: &[u8], wait: WaitMode) -> Result<()> {
+        bare_send(&self.0, msg, wait)
+    }
+}
+
+impl Receives for BareEnd {
+    type Of = Receiver;
+
+    fn new(rx: Receiver, _: &Setup) -> Result<Self> {
+        Ok(Self(rx.into()))
+    }
+
+    #[inline]
+    fn recv(&mut self, buf: &mut [u8], wait: WaitMode) -> Result<usize> {
+        bare_recv(&self.0, buf, wait)
     }
 }

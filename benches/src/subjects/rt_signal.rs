@@ -21,8 +21,8 @@ pub(super) const SUBJECT: Subject = Subject {
     summary: "realtime signal with a value, by pidfd, and sigtimedwait: none is lost",
     caps: RtSender::CAPS,
     variants: &[
-        VariantEntry::of::<Notifying<Ours>>(Variant::Ours),
-        VariantEntry::of::<Notifying<Bare>>(Variant::Raw),
+        VariantEntry::of::<Notifying<Ours>>(Variant::Ours).adaptive(),
+        VariantEntry::of::<Notifying<Bare>>(Variant::Raw).adaptive(),
     ],
 };
 

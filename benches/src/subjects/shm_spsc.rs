@@ -18,7 +18,9 @@ pub(super) const SUBJECT: Subject = Subject {
     krate: "ipc-shm",
     summary: "ring in shared memory: messages from one sender to one receiver, without a system call",
     caps: Sender::<Memfd>::CAPS,
-    variants: &[VariantEntry::of::<Ring>(Variant::Ours).adaptive()],
+    variants: &[VariantEntry::of::<Ring>(Variant::Ours)
+        .adaptive()
+        .no_fan_in("a ring of this kind has one sender")],
 };
 
 struct Ring {

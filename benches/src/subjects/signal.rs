@@ -10,7 +10,7 @@ use ipc_signal::{Signal, SignalReceiver, SignalSender};
 
 use super::signals::{Ends, Notifying, one};
 use crate::link::run;
-use crate::sys::until_ready;
+use crate::sys::{as_told, until_ready};
 use crate::{Subject, VariantEntry};
 
 /// The row of the matrix.
@@ -20,8 +20,8 @@ pub(super) const SUBJECT: Subject = Subject {
     summary: "standard signal by pidfd, and sigtimedwait: no payload, pending ones become one",
     caps: SignalSender::CAPS,
     variants: &[
-        VariantEntry::of::<Notifying<Ours>>(Variant::Ours),
-        VariantEntry::of::<Notifying<Bare>>(Variant::Raw),
+        VariantEntry::of::<Notifying<Ours>>(Variant::Ours).adaptive(),
+        VariantEntry::of::<Notifying<Bare>>(Variant::Raw).adaptive(),
     ],
 };
 
@@ -81,8 +81,8 @@ const SET_BYTES: usize = 8;
 /// `info` must be null or valid for writes of 128 bytes.
 #[inline]
 pub(super) unsafe fn take(set: u64, wait: WaitMode, info: *mut u8) -> Result<()> {
-    let time = if wait == WaitMode::Block { std::ptr::null() } else { &raw const NOW };
-    until_ready(not_yet, || {
+    as_told(wait, not_yet, |sleep| {
+        let time = if sleep { std::ptr::null() } else { &raw const NOW };
         let set = &raw const set;
         // SAFETY: the set is on this stack and has the length that is said, the time is null or a
         // static, and the caller has promised the rest.

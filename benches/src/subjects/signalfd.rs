@@ -20,8 +20,8 @@ pub(super) const SUBJECT: Subject = Subject {
     summary: "standard signal by pidfd, read from a descriptor: for poll and epoll",
     caps: SignalFd::CAPS,
     variants: &[
-        VariantEntry::of::<Notifying<Ours>>(Variant::Ours),
-        VariantEntry::of::<Notifying<Bare>>(Variant::Raw),
+        VariantEntry::of::<Notifying<Ours>>(Variant::Ours).adaptive(),
+        VariantEntry::of::<Notifying<Bare>>(Variant::Raw).adaptive(),
     ],
 };
 

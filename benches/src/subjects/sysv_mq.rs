@@ -11,8 +11,9 @@ use ipc_bench_schema::{Variant, WaitMode};
 use ipc_core::{Mechanism, RecvMsg, SendMsg};
 use ipc_mq::sysv::{Key, Queue, QueueOptions, Receiver, Sender};
 
+use super::many::{Common, Many, OurMessages, Receives, Sends};
 use crate::link::{Link, Setup, adopt_ends, give_ends, run};
-use crate::sys::until_ready;
+use crate::sys::as_told;
 use crate::{Subject, VariantEntry};
 
 /// The longest message where nobody has raised `/proc/sys/kernel/msgmax`.
@@ -24,7 +25,13 @@ pub(super) const SUBJECT: Subject = Subject {
     krate: "ipc-mq",
     summary: "System V message queue: messages with types, 16 KiB of room",
     caps: Sender::CAPS.max_message(LONGEST),
-    variants: &[VariantEntry::of::<Ours>(Variant::Ours), VariantEntry::of::<Bare>(Variant::Raw)],
+    variants: &[
+        VariantEntry::of::<Ours>(Variant::Ours).adaptive().fan_in::<OurMany>().fan_out::<OurMany>(),
+        VariantEntry::of::<Bare>(Variant::Raw)
+            .adaptive()
+            .fan_in::<BareMany>()
+            .fan_out::<BareMany>(),
+    ],
 };
 
 /// Our crate's ends.
@@ -107,34 +114,80 @@ impl Link for Ours {
 
 /// The same queues, used by bare system calls.
 struct Bare {
-    rx: i32,
-    tx: i32,
-    /// A message as the calls want it: a word for the type, then the bytes.
-    msg: Vec<c_long>,
+    rx: Buffered,
+    tx: Buffered,
     /// The initiator's ends keep the queues from being removed.
     _ends: Ours,
 }
 
+/// A queue by its id, and a message as the calls want it: a word for the type, then the bytes.
+struct Buffered {
+    id: i32,
+    msg: Vec<c_long>,
+}
+
 impl Bare {
     fn new(setup: &Setup, ends: Ours) -> Self {
-        let words = 1 + setup.size.div_ceil(size_of::<c_long>());
-        let (rx, tx) = (ends.rx.id(), ends.tx.id());
-        Self { rx, tx, msg: vec![1; words], _ends: ends }
+        let (rx, tx) = (Buffered::of(ends.rx.id(), setup), Buffered::of(ends.tx.id(), setup));
+        Self { rx, tx, _ends: ends }
+    }
+}
+
+fn flags(sleep: bool) -> i32 {
+    if sleep { 0 } else { libc::IPC_NOWAIT }
+}
+
+/// What a call without sleep fails with when there is no message or no room.
+fn not_yet(errno: i32) -> bool {
+    matches!(errno, libc::EAGAIN | libc::ENOMSG)
+}
+
+impl Buffered {
+    fn of(id: i32, setup: &Setup) -> Self {
+        Self { id, msg: vec![1; 1 + setup.size.div_ceil(size_of::<c_long>())] }
+    }
+
+    /// How many bytes there is room for.
+    fn room(&self) -> usize {
+        (self.msg.len() - 1) * size_of::<c_long>()
     }
 
     /// The bytes behind the type.
     fn text(&mut self) -> *mut u8 {
         self.msg[1..].as_mut_ptr().cast()
     }
-}
 
-fn flags(wait: WaitMode) -> i32 {
-    if wait == WaitMode::Block { 0 } else { libc::IPC_NOWAIT }
-}
+    /// `msgsnd`
+    #[inline]
+    fn send(&mut self, msg: &[u8], wait: WaitMode) -> Result<()> {
+        let (id, len) = (self.id, msg.len());
+        assert!(len <= self.room(), "a message of another size");
+        self.msg[0] = 1;
+        // SAFETY: there is room for the message behind the type, and nobody else has the buffer.
+        unsafe { self.text().copy_from_nonoverlapping(msg.as_ptr(), len) };
+        let data = self.msg.as_ptr();
+        as_told(wait, not_yet, |sleep| {
+            // SAFETY: the data are a type and `len` bytes.
+            unsafe { libc::syscall(libc::SYS_msgsnd, id, data, len, flags(sleep)) as isize }
+        })?;
+        Ok(())
+    }
 
-/// What a call without sleep fails with when there is no message or no room.
-fn not_yet(errno: i32) -> bool {
-    matches!(errno, libc::EAGAIN | libc::ENOMSG)
+    /// `msgrcv`
+    #[inline]
+    fn recv(&mut self, buf: &mut [u8], wait: WaitMode) -> Result<usize> {
+        let (id, room) = (self.id, buf.len());
+        assert!(room <= self.room(), "a buffer of another size");
+        let data = self.msg.as_mut_ptr();
+        let len = as_told(wait, not_yet, |sleep| {
+            let flags = flags(sleep);
+            // SAFETY: the data have room for a type and as many bytes as the buffer.
+            unsafe { libc::syscall(libc::SYS_msgrcv, id, data, room, 0_i64, flags) as isize }
+        })?;
+        // SAFETY: the call has written `len` bytes behind the type, no more than the buffer has.
+        unsafe { buf.as_mut_ptr().copy_from_nonoverlapping(self.text(), len) };
+        Ok(len)
+    }
 }
 
 impl Link for Bare {
@@ -154,28 +207,65 @@ impl Link for Bare {
 
     #[inline]
     fn send(&mut self, msg: &[u8], wait: WaitMode) -> Result<()> {
-        let (id, len, flags) = (self.tx, msg.len(), flags(wait));
-        self.msg[0] = 1;
-        // SAFETY: the message has the cell's size, for which there is room behind the type.
-        unsafe { self.text().copy_from_nonoverlapping(msg.as_ptr(), len) };
-        let data = self.msg.as_ptr();
-        // SAFETY: the data are a type and `len` bytes.
-        let call = || unsafe { libc::syscall(libc::SYS_msgsnd, id, data, len, flags) as isize };
-        until_ready(not_yet, call)?;
-        Ok(())
+        self.tx.send(msg, wait)
     }
 
     #[inline]
     fn recv(&mut self, buf: &mut [u8], wait: WaitMode) -> Result<usize> {
-        let (id, room, flags) = (self.rx, buf.len(), flags(wait));
-        assert!(room <= (self.msg.len() - 1) * size_of::<c_long>(), "a buffer of another size");
-        let data = self.msg.as_mut_ptr();
-        // SAFETY: the data have room for a type and as many bytes as the buffer.
-        let call =
-            || unsafe { libc::syscall(libc::SYS_msgrcv, id, data, room, 0_i64, flags) as isize };
-        let len = until_ready(not_yet, call)?;
-        // SAFETY: the call has written `len` bytes behind the type, no more than the buffer has.
-        unsafe { buf.as_mut_ptr().copy_from_nonoverlapping(self.text(), len) };
-        Ok(len)
+        self.rx.recv(buf, wait)
+    }
+}
+
+/// One queue that all senders fill, or from which each receiver takes its own.
+struct OneQueue;
+
+type OurMany = Many<OneQueue, OurMessages<Receiver>, OurMessages<Sender>>;
+type BareMany = Many<OneQueue, Buffered, Buffered>;
+
+impl Common for OneQueue {
+    type Rx = Receiver;
+    type Tx = Sender;
+    /// Removed at the end.
+    type Keep = Queue;
+
+    fn make(_: &Setup) -> Result<(Receiver, Sender, Queue)> {
+        let queue = create()?;
+        Ok((queue.receiver(), queue.sender()?, queue))
+    }
+
+    // An end is no more than the queue's id.
+
+    fn another_rx(rx: &Receiver) -> Result<Receiver> {
+        Ok(QueueOptions::new().open_id(rx.id())?.receiver())
+    }
+
+    fn another_tx(tx: &Sender) -> Result<Sender> {
+        Ok(QueueOptions::new().open_id(tx.id())?.sender()?)
+    }
+}
+
+impl Sends for Buffered {
+    type Of = Sender;
+
+    fn new(tx: Sender, setup: &Setup) -> Result<Self> {
+        Ok(Self::of(tx.id(), setup))
+    }
+
+    #[inline]
+    fn send(&mut self, msg: &[u8], wait: WaitMode) -> Result<()> {
+        self.send(msg, wait)
+    }
+}
+
+impl Receives for Buffered {
+    type Of = Receiver;
+
+    fn new(rx: Receiver, setup: &Setup) -> Result<Self> {
+        Ok(Self::of(rx.id(), setup))
+    }
+
+    #[inline]
+    fn recv(&mut self, buf: &mut [u8], wait: WaitMode) -> Result<usize> {
+        self.recv(buf, wait)
     }
 }

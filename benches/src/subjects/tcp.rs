@@ -14,7 +14,8 @@ pub(super) const SUBJECT: Subject = Subject {
     summary: "TCP over the loopback interface: bytes both ways, also to another machine",
     caps: Stream::CAPS,
     variants: &[
-        VariantEntry::of::<Over<Handed<Stream>, ends::Stream<Stream>>>(Variant::Ours),
-        VariantEntry::of::<Over<Handed<Stream>, BareStream<Stream>>>(Variant::Raw),
+        VariantEntry::polled::<Over<Handed<Stream>, ends::Stream<Stream>>>(Variant::Ours)
+            .adaptive(),
+        VariantEntry::polled::<Over<Handed<Stream>, BareStream<Stream>>>(Variant::Raw).adaptive(),
     ],
 };

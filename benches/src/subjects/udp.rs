@@ -15,7 +15,11 @@ pub(super) const SUBJECT: Subject = Subject {
     summary: "UDP over the loopback interface: messages that may be lost, also to another machine",
     caps: Socket::CAPS,
     variants: &[
-        VariantEntry::of::<Over<Handed<Socket>, Messages<Socket>>>(Variant::Ours).lossy(),
-        VariantEntry::of::<Over<Handed<Socket>, BareMessages<Socket>>>(Variant::Raw).lossy(),
+        VariantEntry::of::<Over<Handed<Socket>, Messages<Socket>>>(Variant::Ours)
+            .adaptive()
+            .lossy(),
+        VariantEntry::of::<Over<Handed<Socket>, BareMessages<Socket>>>(Variant::Raw)
+            .adaptive()
+            .lossy(),
     ],
 };
