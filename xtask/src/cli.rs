@@ -21,12 +21,22 @@ pub(crate) enum Command {
     Bench(Box<BenchOptions>),
     /// Write the reports of an earlier run again, or check its results
     Report(ReportOptions),
+    /// Say what got slower between two results, or between a revision and what is here now
+    Compare(Box<CompareOptions>),
+    /// Rank the mechanisms that do what you need, by the newest result
+    Advise(AdviseOptions),
     /// Show the mechanisms that can be measured and what each can do
     List(ListOptions),
+    /// Write docs/CHOOSING.md from the sample result, or check that it is up to date
+    Choosing(ChoosingOptions),
+    /// Print the JSON Schema of results.json
+    Schema,
+    /// Print a script that completes this command line in a shell
+    Completions(CompletionsOptions),
 }
 
 /// Options of `bench`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct BenchOptions {
     /// The mechanisms to measure, by id; all when none is named
     #[arg(value_name = "MECHANISM")]
@@ -67,6 +77,150 @@ pub(crate) struct BenchOptions {
     /// Measure with this ipc-peer binary instead of building one
     #[arg(long, value_name = "PATH")]
     pub(crate) peer: Option<PathBuf>,
+    /// Go on with a run that was stopped: the latest, or the one in this directory
+    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "")]
+    pub(crate) resume: Option<PathBuf>,
+    /// Tell a program how it goes: an object of JSON a line on standard output, and no tables
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `compare`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 nothing got slower, 1 something did (or too few cells agree), 2 this cannot be \
+                  compared."
+)]
+pub(crate) struct CompareOptions {
+    /// The earlier results: a results.json, or the directory that holds one
+    #[arg(value_name = "BEFORE", conflicts_with_all = ["against", "peers"])]
+    pub(crate) before: Option<PathBuf>,
+    /// The later results; the latest run when not given
+    #[arg(value_name = "AFTER")]
+    pub(crate) after: Option<PathBuf>,
+    /// Build this git revision and measure it in turns with what is here now
+    #[arg(long, value_name = "REVISION")]
+    pub(crate) against: Option<String>,
+    /// Measure this revision, and not what is here now, against the other
+    #[arg(long, value_name = "REVISION", requires = "against")]
+    pub(crate) candidate: Option<String>,
+    /// Measure these two ipc-peer binaries in turns
+    #[arg(long, value_name = "BEFORE,AFTER", value_delimiter = ',', conflicts_with = "against")]
+    pub(crate) peers: Vec<PathBuf>,
+    /// Only ask whether two runs agree: for 95 % of the cells the intervals overlap
+    #[arg(long, requires = "before")]
+    pub(crate) agree: bool,
+    /// Mechanisms, by id; all when none is named
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub(crate) mechanism: Vec<String>,
+    /// Message sizes, such as 64,4KiB,1MiB
+    #[arg(long, value_name = "SIZE", value_delimiter = ',', value_parser = parse_size)]
+    pub(crate) size: Vec<usize>,
+    /// Where the processes run: same-cpu, cross-cpu, unpinned
+    #[arg(long, value_name = "WORD", value_delimiter = ',')]
+    pub(crate) placement: Vec<Placement>,
+    /// How they wait: block, spin, adaptive
+    #[arg(long, value_name = "WORD", value_delimiter = ',')]
+    pub(crate) wait: Vec<WaitMode>,
+    /// Who sends to whom: ping-pong, stream, setup
+    #[arg(long, value_name = "WORD", value_delimiter = ',')]
+    pub(crate) topology: Vec<Topology>,
+    /// Rounds of the first pass; what looks slower is then measured again, in more
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(3..=1000))]
+    pub(crate) rounds: Option<u64>,
+    /// Milliseconds for each variant in each run
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=600_000))]
+    pub(crate) budget_ms: Option<u64>,
+    /// The seed of the order in which cells are measured, and of the statistics
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// The CPUs of the two processes; same-cpu uses the second
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub(crate) cpus: Vec<usize>,
+    /// Differences of less than this many per cent are noise; 1 in turns, 3 between saved results
+    #[arg(long, value_name = "PER CENT", value_parser = parse_percent)]
+    pub(crate) noise: Option<f64>,
+    /// Print the comparison as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `advise`: what you need. What is not named does not matter.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "What you need")]
+pub(crate) struct AdviseOptions {
+    /// Messages of this size, such as 64 or 4KiB
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub(crate) size: Option<usize>,
+    /// This many messages a second, such as 50000 or 2M
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    pub(crate) rate: Option<f64>,
+    /// 99 of 100 round trips within this time, such as 20us
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(crate) p99: Option<f64>,
+    /// Much data: rank by bytes a second
+    #[arg(long)]
+    pub(crate) bulk: bool,
+    /// This many senders to one receiver
+    #[arg(long, value_name = "N")]
+    pub(crate) fan_in: Option<usize>,
+    /// Messages that arrive as they were sent, neither joined nor cut
+    #[arg(long)]
+    pub(crate) boundaries: bool,
+    /// Processes that have no common ancestor to hand them an end: they meet by a name
+    #[arg(long)]
+    pub(crate) unrelated: bool,
+    /// Learn that the other side died, however it died
+    #[arg(long)]
+    pub(crate) crash_safe: bool,
+    /// A descriptor for poll, epoll or io_uring
+    #[arg(long)]
+    pub(crate) pollable: bool,
+    /// Messages that overtake others
+    #[arg(long)]
+    pub(crate) priority: bool,
+    /// Both directions over one object
+    #[arg(long)]
+    pub(crate) duplex: bool,
+    /// Open files sent along
+    #[arg(long)]
+    pub(crate) fd_passing: bool,
+    /// Messages that outlive the processes, until they are received or removed
+    #[arg(long)]
+    pub(crate) persistent: bool,
+    /// No payload: only that something happened
+    #[arg(long, conflicts_with_all = ["size", "bulk", "boundaries"])]
+    pub(crate) notify: bool,
+    /// Count only what was measured in this placement; across CPUs where not given
+    #[arg(long, value_name = "WORD", help_heading = "Which figures")]
+    pub(crate) placement: Option<Placement>,
+    /// Count only what was measured with this way to wait; block where not given
+    #[arg(long, value_name = "WORD", help_heading = "Which figures")]
+    pub(crate) wait: Option<WaitMode>,
+    /// A results.json, or the directory that holds one; the latest run when not given
+    #[arg(long, value_name = "DIR|results.json", help_heading = "Which figures")]
+    pub(crate) results: Option<PathBuf>,
+    /// Print the answer as JSON
+    #[arg(long, help_heading = "Which figures")]
+    pub(crate) json: bool,
+}
+
+/// Options of `choosing`.
+#[derive(Debug, Args)]
+pub(crate) struct ChoosingOptions {
+    /// First make this result the sample: a results.json, the directory that holds one, or `latest`
+    #[arg(long, value_name = "DIR|results.json|latest")]
+    pub(crate) sample: Option<PathBuf>,
+    /// Write nothing; exit 1 if the page is not what the sample gives
+    #[arg(long, conflicts_with = "sample")]
+    pub(crate) check: bool,
+}
+
+/// Options of `completions`.
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsOptions {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
 }
 
 /// Options of `report`.
@@ -113,6 +267,45 @@ fn parse_size(word: &str) -> Result<usize, String> {
     Ok(size)
 }
 
+/// Reads `2`, `2%` or `0.5`: per cent, as a fraction.
+fn parse_percent(word: &str) -> Result<f64, String> {
+    let number = word.trim().trim_end_matches('%').trim_end().parse::<f64>();
+    let percent = number.map_err(|_| "not a number of per cent, such as 2".to_owned())?;
+    if (0.0..=100.0).contains(&percent) { Ok(percent / 100.0) } else { Err("give 0 to 100".into()) }
+}
+
+/// Reads `50000`, `50k` or `2M`: messages a second.
+fn parse_rate(word: &str) -> Result<f64, String> {
+    let word = word.trim().trim_end_matches("/s");
+    let digits = word.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &word[digits.len()..] {
+        "" => 1.0,
+        "k" | "K" => 1e3,
+        "m" | "M" => 1e6,
+        "g" | "G" => 1e9,
+        other => return Err(format!("unknown unit {other:?}: use k, M or G")),
+    };
+    positive(digits, "not a rate: give messages a second, such as 50000 or 2M").map(|it| it * unit)
+}
+
+/// Reads `20us`, `1.5ms` or `800ns`, as nanoseconds.
+fn parse_time(word: &str) -> Result<f64, String> {
+    let digits = word.trim_end_matches(|c: char| c.is_alphabetic());
+    let unit = match &word[digits.len()..] {
+        "ns" => 1.0,
+        "us" | "µs" => 1e3,
+        "ms" => 1e6,
+        "s" => 1e9,
+        other => return Err(format!("unit {other:?} is unknown: use ns, us, ms or s")),
+    };
+    positive(digits, "not a time, such as 20us").map(|it| it * unit)
+}
+
+fn positive(digits: &str, otherwise: &str) -> Result<f64, String> {
+    let number = digits.trim().parse::<f64>().ok().filter(|it| it.is_finite() && *it > 0.0);
+    number.ok_or_else(|| otherwise.to_owned())
+}
+
 /// The longest message: both processes hold it in memory.
 const MOST: usize = 1 << 30;
 
@@ -133,6 +326,21 @@ mod tests {
         assert_eq!(parse_size("64 B"), Ok(64));
         assert_eq!(parse_size("4KiB"), Ok(4096));
         assert_eq!(parse_size("1m"), Ok(1 << 20));
+    }
+
+    #[test]
+    fn rates_times_and_per_cents_have_units() {
+        assert_eq!(
+            (parse_rate("50k"), parse_rate("2M/s"), parse_rate("7")),
+            (Ok(5e4), Ok(2e6), Ok(7.0))
+        );
+        assert_eq!((parse_time("20us"), parse_time("1.5ms")), (Ok(20e3), Ok(1.5e6)));
+        assert_eq!((parse_percent("2%"), parse_percent("0.5")), (Ok(0.02), Ok(0.005)));
+        for word in ["", "x", "-1", "0", "5 apples", "inf", "NaN"] {
+            assert!(parse_rate(word).is_err() && parse_time(word).is_err(), "{word:?}");
+        }
+        assert!(parse_percent("-1").is_err() && parse_percent("many").is_err());
+        assert!(parse_time("20").is_err(), "of what?");
     }
 
     #[test]

@@ -58,7 +58,9 @@ pub(crate) fn exit_of_clap(err: &clap::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if err.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        eprintln!("error: say what to do: `cargo xtask bench`, `report` or `list`; see --help");
+        eprintln!(
+            "error: say what to do: `cargo xtask bench`, `report`, `compare`, `advise` or `list`; see --help"
+        );
         return ExitCode::from(2);
     }
     let text = err.to_string();

@@ -29,7 +29,7 @@ impl Peer {
     /// The given binary, or the workspace's own, built in release.
     pub(crate) fn new(given: Option<&Path>, interrupts: &Interrupts) -> Result<Self> {
         let Some(path) = given else {
-            return Self::build(interrupts);
+            return Self::build(&crate::provenance::workspace(), None, interrupts);
         };
         let path = path.canonicalize().map_err(|err| {
             Usage::error(format!("no peer at {}: {err}: give --peer a binary", path.display()))
@@ -37,16 +37,25 @@ impl Peer {
         Ok(Self { path })
     }
 
-    fn build(interrupts: &Interrupts) -> Result<Self> {
+    /// The peer of the workspace in `root`, built in release; into a directory other than Cargo's own, if one is
+    /// given.
+    pub(crate) fn build(
+        root: &Path,
+        target: Option<&Path>,
+        interrupts: &Interrupts,
+    ) -> Result<Self> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
-        command.current_dir(crate::provenance::workspace()).args([
+        command.current_dir(root).args([
             "build",
             "--release",
             "--package=ipc-benches",
             "--bin=ipc-peer",
             "--message-format=json-render-diagnostics",
         ]);
+        if let Some(target) = target {
+            command.arg("--target-dir").arg(target);
+        }
         let done = child::run(&mut command, Stderr::Inherit, None, interrupts)?;
         match done.ended {
             Ended::Exited(status) if status.success() => {}
@@ -56,6 +65,11 @@ impl Peer {
         let path = artifact(&done.stdout)
             .ok_or_else(|| anyhow!("cargo did not name the ipc-peer it built"))?;
         Ok(Self { path })
+    }
+
+    /// The program.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// What can be measured. A peer built with debug assertions is refused.

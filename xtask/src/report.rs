@@ -105,6 +105,14 @@ impl Group<'_> {
     }
 }
 
+/// The figure that cells of a topology are ranked by, and how it reads.
+pub(crate) fn ranked_by(topology: Topology) -> (fn(&Cell) -> Option<Interval>, fn(f64) -> String) {
+    match topology.has_latency() {
+        true => (|cell| cell.rtt_p50_interval, units::time),
+        false => (|cell| cell.msgs_per_s_interval, units::per_s),
+    }
+}
+
 fn is_measured(cell: &Cell) -> bool {
     cell.status == Status::Ok && cell.variant != Variant::Raw
 }

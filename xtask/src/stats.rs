@@ -1,5 +1,7 @@
 //! Distributions, medians, and the intervals around them.
 
+pub(crate) mod shift;
+
 use hdrhistogram::Histogram;
 use ipc_bench_schema::results::{Interval, Quantiles};
 

@@ -9,6 +9,7 @@ macro_rules! axis {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
         pub enum $name {
             $($(#[$doc])* #[serde(rename = $word)] $variant,)+
         }
@@ -147,6 +148,7 @@ axis! {
     Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
 )]
 #[serde(into = "String", try_from = "String")]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema), schemars(with = "String"))]
 pub enum Setting {
     /// There is nothing to set: the empty word.
     #[default]
@@ -242,6 +244,7 @@ impl TryFrom<String> for Setting {
 
 /// The setting of every axis that names one cell of the matrix, for all its variants.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct CellKey {
     /// The mechanism's id, such as `pipe`; `ipc-peer list` has them all.
     pub mechanism: String,

@@ -11,6 +11,7 @@ use crate::{CellKey, MechanismInfo, Placement, Variant};
 
 /// The whole file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Results {
     /// [`SCHEMA`](crate::SCHEMA).
     pub schema: String,
@@ -34,6 +35,7 @@ pub struct Results {
 
 /// How the machine did in one round.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Round {
     /// How long it took.
     pub seconds: f64,
@@ -47,6 +49,7 @@ pub struct Round {
 
 /// The machine that was measured. A field that could not be read is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Host {
     /// The CPU's model name.
     pub cpu: Option<String>,
@@ -76,6 +79,7 @@ pub struct Host {
 
 /// What was measured and how it was compiled.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Build {
     /// The commit of the workspace, where it is a git checkout.
     pub commit: Option<String>,
@@ -89,6 +93,7 @@ pub struct Build {
 
 /// How the run was set up, and how it ended.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Config {
     /// The command line after `cargo xtask`.
     pub command: String,
@@ -121,6 +126,7 @@ pub struct Config {
 
 /// What the machine itself costs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Floors {
     /// One cache line there and back between two spinning processes.
     pub cache_line_rtt_ns: Option<Quantiles>,
@@ -141,6 +147,7 @@ pub struct Floors {
 
 /// One cell and variant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Cell {
     /// The axes.
     #[serde(flatten)]
@@ -199,6 +206,7 @@ pub struct Cell {
 
 /// What a reader must know about a cell's figures.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Flag {
     /// Which one.
     pub kind: FlagKind,
@@ -209,6 +217,7 @@ pub struct Flag {
 /// The kinds of flags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub enum FlagKind {
     /// More processes took part than CPUs that they may use: the scheduler takes part as well.
     Oversubscribed,
@@ -235,6 +244,7 @@ impl FlagKind {
 
 /// Latency under one load.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Load {
     /// How much of the saturation was offered.
     pub percent: u32,
@@ -253,6 +263,7 @@ pub struct Load {
 /// What came of a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub enum Status {
     /// Measured, and every byte was right.
     Ok,
@@ -268,6 +279,7 @@ pub enum Status {
 
 /// Quantiles of a distribution. One that has fewer than ten samples beyond it is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Quantiles {
     /// The median.
     pub p50: Option<f64>,
@@ -287,6 +299,7 @@ pub struct Quantiles {
 
 /// A value with the interval that a bootstrap over the rounds puts around it (95 %).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Interval {
     /// The median over the rounds.
     pub value: f64,

@@ -16,6 +16,7 @@ pub struct PeerInfo {
 
 /// One mechanism as the matrix sees it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct MechanismInfo {
     /// The id on the command line and in the report, such as `pipe-packet`.
     pub id: String,

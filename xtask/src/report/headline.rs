@@ -141,7 +141,8 @@ fn sentence(group: &Group<'_>, size: usize, measure: &Measure) -> Option<Answer>
     })
 }
 
-fn overlap(a: &Interval, b: &Interval) -> bool {
+/// Whether two intervals have a value in common.
+pub(crate) fn overlap(a: &Interval, b: &Interval) -> bool {
     a.lo.partial_cmp(&b.hi) != Some(Ordering::Greater)
         && b.lo.partial_cmp(&a.hi) != Some(Ordering::Greater)
 }

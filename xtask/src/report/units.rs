@@ -38,6 +38,16 @@ pub(crate) fn size(bytes: usize) -> String {
     }
 }
 
+/// A number with no more than three significant digits, and no zeros at its end: `2`, `0.5`.
+pub(crate) fn short(value: f64) -> String {
+    let text = digits(value);
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
 fn scaled(value: f64, step: f64, units: &[&str]) -> String {
     let mut value = value;
     let mut left = units.iter();
@@ -74,6 +84,10 @@ mod tests {
         assert_eq!(per_s(12.0), "12.0");
         assert_eq!(bytes_per_s(12.46e9), "12.5 GB/s");
         assert_eq!((ratio(1.018), ratio(35.123)), ("1.02".to_owned(), "35.1".to_owned()));
+        assert_eq!(
+            (short(2.0), short(0.5), short(120.0)),
+            ("2".into(), "0.5".into(), "120".into())
+        );
         assert_eq!((count(0.0), count(2.0)), ("0".to_owned(), "2.00".to_owned()));
     }
 
