@@ -78,8 +78,14 @@ pub(crate) struct BenchOptions {
     #[arg(long, value_name = "PATH")]
     pub(crate) peer: Option<PathBuf>,
     /// Go on with a run that was stopped: the latest, or the one in this directory
-    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "")]
-    pub(crate) resume: Option<PathBuf>,
+    #[arg(
+        long, value_name = "DIR", num_args = 0..=1,
+        conflicts_with_all = [
+            "mechanisms", "quick", "full", "size", "placement", "wait", "topology", "rounds", "budget_ms", "seed",
+            "cpus",
+        ]
+    )]
+    pub(crate) resume: Option<Option<PathBuf>>,
     /// Tell a program how it goes: an object of JSON a line on standard output, and no tables
     #[arg(long)]
     pub(crate) json: bool,

@@ -6,11 +6,12 @@ use std::path::Path;
 use anyhow::Result;
 use ipc_bench_schema::Placement;
 use rustix::thread::{CpuSet, sched_getaffinity};
+use serde::{Deserialize, Serialize};
 
 use crate::error::Usage;
 
 /// The CPUs that may be used, and the pair that is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Cpus {
     /// Every CPU in the affinity mask.
     pub(crate) allowed: Vec<usize>,

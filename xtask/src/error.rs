@@ -37,15 +37,15 @@ impl fmt::Display for Stopped {
 impl std::error::Error for Stopped {}
 
 /// The exit status of a shell command that the signal ended.
-pub(crate) fn exit_of_signal(signal: i32) -> ExitCode {
-    ExitCode::from(u8::try_from(128 + signal).unwrap_or(1))
+pub(crate) fn status_of_signal(signal: i32) -> u8 {
+    u8::try_from(128 + signal).unwrap_or(1)
 }
 
 /// Prints the error on one line and chooses the exit status.
 pub(crate) fn exit_of(err: &anyhow::Error) -> ExitCode {
     eprintln!("error: {}", one_line(&format!("{err:#}")));
     if let Some(&Stopped(signal)) = err.downcast_ref() {
-        return exit_of_signal(signal);
+        return ExitCode::from(status_of_signal(signal));
     }
     ExitCode::from(if err.is::<Usage>() { 2 } else { 1 })
 }

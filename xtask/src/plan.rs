@@ -6,6 +6,7 @@ use anyhow::Result;
 use ipc_bench_schema::{
     CellKey, MechanismInfo, Payload, PeerInfo, Placement, Setting, Topology, Variant, WaitMode,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::cli::BenchOptions;
 use crate::cpus::Cpus;
@@ -95,7 +96,7 @@ impl Preset {
 }
 
 /// One cell of the matrix.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Planned {
     /// Its axes.
     pub(crate) key: CellKey,

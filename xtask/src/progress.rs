@@ -1,45 +1,100 @@
-//! What a person sees while the rounds go by.
+//! What a person, or a program, sees while the rounds go by.
 //!
 //! Everything is drawn between two runs and by this thread: nothing ticks while a peer measures.
 
 use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use ipc_bench_schema::{CellKey, Outcome};
+use serde_json::{Value, json};
+
+use crate::report::terminal;
 
 /// Redraws per second, at most: a terminal emulator takes CPU time too.
 const REDRAWS: u8 = 4;
 
-/// A bar on a terminal; elsewhere, a line for each round.
+/// The layout of the lines of `--json`. docs/BENCHMARKING.md describes them.
+const SCHEMA: &str = "ipc-bench-progress/1";
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Show {
+    /// A bar on a terminal.
+    Bar,
+    /// A line for each round, on standard error.
+    Lines,
+    /// An object of JSON for each event, on standard output.
+    Json,
+}
+
+/// A bar on a terminal; elsewhere, a line for each round; or events for a program.
 #[derive(Debug)]
 pub(crate) struct Progress {
     bar: ProgressBar,
-    plain: bool,
+    show: Show,
     stage: String,
 }
 
 impl Progress {
-    /// Draws on standard error.
-    pub(crate) fn new() -> Self {
-        let plain = !std::io::stderr().is_terminal();
-        let target = match plain {
-            true => ProgressDrawTarget::hidden(),
-            false => ProgressDrawTarget::stderr_with_hz(REDRAWS),
+    /// Draws on standard error, or tells a program on standard output.
+    pub(crate) fn new(json: bool) -> Self {
+        let show = match (json, std::io::stderr().is_terminal()) {
+            (true, _) => Show::Json,
+            (false, true) => Show::Bar,
+            (false, false) => Show::Lines,
+        };
+        let target = match show {
+            Show::Bar => ProgressDrawTarget::stderr_with_hz(REDRAWS),
+            Show::Lines | Show::Json => ProgressDrawTarget::hidden(),
         };
         let bar = ProgressBar::with_draw_target(Some(1), target);
         let template = "{bar:16} {prefix} · {wide_msg}";
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━━─"));
         }
-        Self { bar, plain, stage: String::new() }
+        Self { bar, show, stage: String::new() }
+    }
+
+    fn tell(&self, event: &Value) {
+        if self.show == Show::Json {
+            terminal::print(&event.to_string());
+        }
+    }
+
+    /// The run begins, or goes on: it has so many cells and rounds, and leaves its files there.
+    pub(crate) fn begin(&self, directory: &Path, cells: usize, rounds: usize, resumed: bool) {
+        self.tell(&json!({
+            "event": "begin", "schema": SCHEMA, "directory": directory, "cells": cells, "rounds": rounds,
+            "resumed": resumed,
+        }));
+    }
+
+    /// One round of one cell was measured.
+    pub(crate) fn done(&self, cell: &CellKey, round: usize, outcome: &Outcome) {
+        let (status, reason) = match outcome {
+            Outcome::Ok { .. } => ("ok", None),
+            Outcome::Unsupported { reason } => ("unsupported", Some(reason)),
+            Outcome::Void { reason } => ("void", Some(reason)),
+            Outcome::Failed { reason } => ("failed", Some(reason)),
+        };
+        self.tell(&json!({
+            "event": "cell", "round": round + 1, "cell": cell, "status": status, "reason": reason,
+        }));
+    }
+
+    /// The run is over, with this exit status, and has left these files.
+    pub(crate) fn end(&self, exit: u8, complete: bool, files: &[PathBuf]) {
+        self.tell(&json!({"event": "end", "exit": exit, "complete": complete, "files": files}));
     }
 
     /// Says something that stays on the screen.
     pub(crate) fn say(&self, line: &str) {
-        if self.plain {
-            eprintln!("{line}");
-        } else {
-            self.bar.println(line);
+        match self.show {
+            Show::Bar => self.bar.println(line),
+            Show::Lines => eprintln!("{line}"),
+            Show::Json => self.tell(&json!({"event": "message", "text": line})),
         }
     }
 
@@ -48,9 +103,12 @@ impl Progress {
     pub(crate) fn stage(&mut self, name: &str, runs: usize, left: Duration) {
         self.stage = name.to_owned();
         self.bar.set_length(self.bar.position() + runs as u64);
-        if self.plain {
+        if self.show == Show::Lines {
             eprintln!("{name}: about {} left", seconds(left));
         }
+        self.tell(&json!({
+            "event": "stage", "stage": name, "runs_left": runs, "seconds_left": left.as_secs_f64().ceil(),
+        }));
     }
 
     /// Names what is measured next.

@@ -50,6 +50,18 @@ impl Base {
         }
     }
 
+    /// Locks the directory in which a run was stopped, to go on with it: the one given, or the latest.
+    pub(crate) fn to_resume(dir: Option<&Path>, out: Option<&Path>) -> Result<(Self, Run)> {
+        let wanted = match dir {
+            Some(dir) => dir.to_path_buf(),
+            None => base(out)?.join(LATEST),
+        };
+        let dir = wanted.canonicalize().ok().filter(|it| it.is_dir()).ok_or_else(|| {
+            Usage::error(format!("no run in {}: start one without --resume", wanted.display()))
+        })?;
+        Ok((Self::open(dir.parent())?, Run { dir }))
+    }
+
     /// Makes the directory of a run that begins now, and points `latest` at it.
     pub(crate) fn begin(&self, now: SystemTime) -> Result<Run> {
         let time = humantime::format_rfc3339_seconds(now).to_string().replace(':', "-");
@@ -58,8 +70,9 @@ impl Base {
             let dir = self.dir.join(&name);
             match fs::create_dir(&dir) {
                 Ok(()) => {
-                    self.point_latest_at(&name)?;
-                    return Ok(Run { dir });
+                    let run = Run { dir };
+                    self.point_latest_at(&run)?;
+                    return Ok(run);
                 }
                 Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(err) => {
@@ -71,7 +84,8 @@ impl Base {
     }
 
     /// Swaps the link in one step: there is no moment without a `latest`.
-    fn point_latest_at(&self, name: &str) -> Result<()> {
+    pub(crate) fn point_latest_at(&self, run: &Run) -> Result<()> {
+        let name = run.dir.file_name().unwrap_or_default();
         let temporary = self.dir.join(".latest");
         let latest = self.dir.join(LATEST);
         let swapped = match fs::remove_file(&temporary) {

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use ipc_bench_schema::results::{Build, Config, Floors, Host};
 use ipc_bench_schema::{
-    FloorReport, FloorRequest, MechanismInfo, Outcome, Results, RunRequest, SCHEMA,
+    CellKey, FloorReport, FloorRequest, MechanismInfo, Outcome, Results, RunRequest, SCHEMA,
 };
 use tempfile::TempDir;
 
+use super::journal::{Entry, Found, Header, Journal};
 use crate::cpus::Cpus;
 use crate::floors;
 use crate::interrupt::Interrupts;
@@ -27,6 +28,8 @@ pub(super) struct Campaign<'a> {
     pub(super) interrupts: &'a Interrupts,
     /// When it began.
     pub(super) start: Instant,
+    /// What earlier processes spent on it.
+    pub(super) before: Duration,
     /// Where the peers may put names. Removed at the end.
     pub(super) scratch: TempDir,
     pub(super) pace: Pace,
@@ -44,6 +47,7 @@ pub(super) struct Campaign<'a> {
     pub(super) mechanisms: Vec<MechanismInfo>,
     pub(super) tallies: Vec<Tally>,
     pub(super) run: Run,
+    pub(super) journal: Journal,
     pub(super) progress: Progress,
 }
 
@@ -51,20 +55,63 @@ impl Campaign<'_> {
     /// Measures everything. The figures so far are on disk after each round.
     pub(super) fn measure(&mut self) -> Result<()> {
         self.save()?;
-        let mut rng = fastrand::Rng::with_seed(self.config.seed);
-        if self.pace.adapts() {
-            self.look()?;
+        if !self.journal.has_begun() {
+            if self.pace.adapts() {
+                self.look()?;
+            }
+            let header = self.header()?;
+            self.journal.begin(&self.run.dir, &header)?;
+            self.journal.note(Entry::Budget { ms: self.pace.budget_ms })?;
         }
         self.announce();
         for round in 0..self.config.rounds {
             if self.open().is_empty() {
                 break;
             }
-            self.round(round, &mut rng)?;
+            self.round(round)?;
             self.save()?;
         }
         self.config.complete = true;
-        Ok(())
+        self.journal.end(&self.run.dir)
+    }
+
+    fn header(&self) -> Result<Header> {
+        Header::new(
+            self.peer.path(),
+            self.host.clone(),
+            self.build.clone(),
+            self.config.clone(),
+            self.warnings.clone(),
+            self.cpus.clone(),
+            self.floor_budget_ms,
+            self.mechanisms.clone(),
+            self.tallies.iter().map(|it| it.planned.clone()).collect(),
+        )
+    }
+
+    /// Takes over what an earlier process measured, in the order in which it came.
+    pub(super) fn take_over(&mut self, found: Found) {
+        for entry in found.entries {
+            match entry {
+                Entry::Ended { key, outcome } => {
+                    if let Some(tally) = self.tally(&key) {
+                        tally.probe(outcome);
+                    }
+                }
+                Entry::Run { key, outcome, .. } => {
+                    if let Some(tally) = self.tally(&key) {
+                        tally.take(outcome);
+                    }
+                }
+                Entry::Floors { report, .. } => self.take_floors(report),
+                Entry::Budget { ms } => self.pace.budget_ms = ms,
+            }
+        }
+        self.journal = found.journal;
+    }
+
+    fn tally(&mut self, key: &CellKey) -> Option<&mut Tally> {
+        self.tallies.iter_mut().find(|it| it.planned.key == *key)
     }
 
     /// The results as they are now.
@@ -79,7 +126,7 @@ impl Campaign<'_> {
             host,
             build: self.build.clone(),
             config: Config {
-                seconds: self.start.elapsed().as_secs_f64(),
+                seconds: (self.before + self.start.elapsed()).as_secs_f64(),
                 budget_ms: self.pace.budget_ms,
                 planned_cells: cells.len(),
                 ..self.config.clone()
@@ -97,25 +144,31 @@ impl Campaign<'_> {
 
     /// Measures the floors again and adds that to what is known of them: once a round, as the cells
     /// are, since the machine does not charge the same all the time.
-    fn measure_floors(&mut self, left: Duration) -> Result<()> {
+    fn measure_floors(&mut self, round: usize, left: Duration) -> Result<()> {
         self.progress.next("what the machine itself costs", left);
         let request = FloorRequest { cpus: self.cpus.pair, budget_ms: self.floor_budget_ms };
-        if let Some(known) = &mut self.floor_report {
-            match self.peer.floors(&request, self.interrupts)? {
-                Ok(report) => {
-                    floors::merge(known, report);
-                    self.floors = floors::record(known);
-                }
-                Err(why) => {
-                    self.floors = floors::none(&why);
-                    self.floor_report = None;
-                    self.warnings
-                        .push(format!("the floors could not be measured ({why}): no ×floor"));
-                }
-            }
+        if self.floor_report.is_some() && !self.journal.has(round, None) {
+            let report = self.peer.floors(&request, self.interrupts)?;
+            self.journal.note(Entry::Floors { round, report: report.clone() })?;
+            self.take_floors(report);
         }
         self.progress.advance();
         Ok(())
+    }
+
+    fn take_floors(&mut self, report: Result<FloorReport, String>) {
+        match (report, &mut self.floor_report) {
+            (Ok(report), Some(known)) => {
+                floors::merge(known, report);
+                self.floors = floors::record(known);
+            }
+            (Ok(_), None) => {}
+            (Err(why), _) => {
+                self.floors = floors::none(&why);
+                self.floor_report = None;
+                self.warnings.push(format!("the floors could not be measured ({why}): no ×floor"));
+            }
+        }
     }
 
     /// Runs each cell once and briefly. The figures are thrown away; what is kept is which cells
@@ -127,7 +180,12 @@ impl Campaign<'_> {
         for (done, &cell) in open.iter().enumerate() {
             let began = Instant::now();
             let outcome = self.run_cell(cell, 0, 0, self.pace.left(open.len() - done))?;
+            let key = self.tallies[cell].planned.key.clone();
+            let noted = outcome.clone();
             self.tallies[cell].probe(outcome);
+            if !self.tallies[cell].is_open() {
+                self.journal.note(Entry::Ended { key, outcome: noted })?;
+            }
             spent.add(&self.tallies[cell], began);
         }
         self.pace.observe(spent.runs, spent.time);
@@ -153,26 +211,48 @@ impl Campaign<'_> {
     }
 
     /// Runs every cell once, in an order of its own.
-    fn round(&mut self, round: usize, rng: &mut fastrand::Rng) -> Result<()> {
-        let mut order = self.open();
-        rng.shuffle(&mut order);
-        let later = order.len() * (self.config.rounds - round - 1);
+    fn round(&mut self, round: usize) -> Result<()> {
+        let order = self.order(round);
+        if order.is_empty() && self.journal.has(round, None) {
+            return Ok(());
+        }
+        let later = self.open().len() * (self.config.rounds - round - 1);
         let name = format!("round {} of {}", round + 1, self.config.rounds);
         let left = order.len() + later;
         self.progress.stage(&name, left + 1, self.pace.left(left));
-        self.measure_floors(self.pace.left(left))?;
+        self.measure_floors(round, self.pace.left(left))?;
         let mut spent = Spent::default();
-        for (done, &cell) in order.iter().enumerate() {
+        for (done, &(cell, seed)) in order.iter().enumerate() {
             let began = Instant::now();
             let left = self.pace.left(order.len() - done + later);
-            let outcome = self.run_cell(cell, round, u64::from(rng.u32(..)), left)?;
+            let outcome = self.run_cell(cell, round, seed, left)?;
+            let key = self.tallies[cell].planned.key.clone();
+            self.progress.done(&key, round, &outcome);
+            self.journal.note(Entry::Run { round, key, outcome: outcome.clone() })?;
             self.tallies[cell].take(outcome);
             spent.add(&self.tallies[cell], began);
         }
         self.pace.observe(spent.runs, spent.time);
         let later = self.open().len() * (self.config.rounds - round - 1);
         self.pace.shrink(later, Instant::now());
-        Ok(())
+        self.journal.note(Entry::Budget { ms: self.pace.budget_ms })
+    }
+
+    /// The cells of a round in their order, each with the seed of its run. Both depend on the seed and the
+    /// round alone, so that a run which was stopped goes on as it would have.
+    fn order(&self, round: usize) -> Vec<(usize, u64)> {
+        let mut rng = fastrand::Rng::with_seed(self.config.seed);
+        for _ in 0..round {
+            rng = rng.fork();
+        }
+        let mut order: Vec<_> = (0..self.tallies.len()).collect();
+        rng.shuffle(&mut order);
+        let seeded = order.into_iter().map(|cell| (cell, u64::from(rng.u32(..))));
+        let left = seeded.filter(|&(cell, _)| {
+            let tally = &self.tallies[cell];
+            tally.is_open() && !self.journal.has(round, Some(&tally.planned.key))
+        });
+        left.collect()
     }
 
     /// The cells that another round can tell more about.

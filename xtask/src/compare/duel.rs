@@ -55,7 +55,7 @@ pub(super) fn compare(
         budget_ms: options.budget_ms.unwrap_or(BUDGET_MS),
         scratch: tempfile::Builder::new().prefix("ipc-compare-").tempdir()?,
         rng: fastrand::Rng::with_seed(seed),
-        progress: Progress::new(),
+        progress: Progress::new(false),
         runs: 0,
         began: Instant::now(),
     };

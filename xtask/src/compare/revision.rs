@@ -157,7 +157,7 @@ fn git_command(dir: &Path, args: &[&str]) -> Command {
     for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"] {
         command.env_remove(name);
     }
-    command.arg("-C").arg(dir).args(args);
+    command.arg("--no-optional-locks").arg("-C").arg(dir).args(args);
     command
 }
 

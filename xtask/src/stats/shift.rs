@@ -1,4 +1,4 @@
-//! Whether something got slower: shifts between two sides, how sure they are, and drifts over the rounds.
+//! Whether something got slower: shifts between two sides, and how sure they are.
 //!
 //! A shift is the logarithm of a ratio of times, so that twice as slow and twice as fast are equally far from
 //! nothing. The round is the replicate throughout: what is resampled, flipped or relabelled is rounds, never
@@ -6,7 +6,7 @@
 
 use ipc_bench_schema::results::Interval;
 
-use super::{RESAMPLES, median};
+use super::RESAMPLES;
 
 /// Relabellings of one test where not all of them are tried.
 const FLIPS: usize = 10_000;
@@ -120,30 +120,6 @@ pub(crate) fn holm(chances: &[f64], wrong: f64) -> Vec<bool> {
     holds
 }
 
-/// Whether values rise or fall from round to round more than chance does, and by how much from the first third of
-/// the rounds to the last, as a ratio (Kendall's test; `None`: they do not, or there are too few rounds to know).
-pub(crate) fn drift(rounds: &[f64], wrong: f64, seed: u64) -> Option<f64> {
-    let seen = concordance(rounds);
-    let mut rng = fastrand::Rng::with_seed(seed);
-    let mut shuffled = rounds.to_vec();
-    let tries = 2000;
-    let as_far = (0..tries).filter(|_| {
-        rng.shuffle(&mut shuffled);
-        concordance(&shuffled).abs() >= seen.abs()
-    });
-    let chance = (as_far.count() + 1) as f64 / f64::from(tries + 1);
-    let third = rounds.len() / 3;
-    let (first, last) = (rounds.get(..third)?, rounds.get(rounds.len() - third..)?);
-    (rounds.len() >= 6 && chance <= wrong).then_some(median(last)? / median(first)?)
-}
-
-/// How many pairs rise, less how many fall.
-fn concordance(values: &[f64]) -> i64 {
-    let pairs =
-        values.iter().enumerate().flat_map(|(i, a)| values[..i].iter().map(move |b| (b, a)));
-    pairs.map(|(before, after)| i64::from(after > before) - i64::from(after < before)).sum()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -215,15 +191,6 @@ mod tests {
         assert!(it.lo > 1.05 && it.value > 1.15 && it.hi < 1.4, "{it:?}");
         let it = unpaired(&before, &before, 0.05, 1).unwrap();
         assert!(it.lo < 1.0 && it.value == 1.0 && it.hi > 1.0, "{it:?}");
-    }
-
-    #[test]
-    fn a_machine_that_warms_up_drifts_and_a_restless_one_does_not() {
-        let warming: Vec<_> = (0..12).map(|round| 100.0 - f64::from(round)).collect();
-        assert!(drift(&warming, 0.01, 1).is_some_and(|it| it < 0.95));
-        let restless = [100.0, 97.0, 103.0, 99.0, 101.0, 98.0, 102.0, 100.0, 97.0, 103.0];
-        assert_eq!(drift(&restless, 0.01, 1), None);
-        assert_eq!(drift(&[1.0, 2.0, 3.0], 0.01, 1), None, "too few to know");
     }
 
     proptest! {

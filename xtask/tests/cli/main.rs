@@ -1,5 +1,7 @@
 //! The real `xtask`, from its command line to its files, with a peer that is a shell script.
 
 mod bench;
+mod compare;
 mod harness;
+mod resume;
 mod usage;

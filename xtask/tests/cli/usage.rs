@@ -36,9 +36,9 @@ fn a_cpu_that_is_not_there() {
 
 #[test]
 fn a_bad_word_on_an_axis() {
-    refused("--placement moon", &["moon", "same-cpu, cross-cpu, unpinned"]);
+    refused("--placement moon", &["moon", "same-cpu, cross-cpu", "unpinned"]);
     refused("--wait for-godot", &["block, spin, adaptive"]);
-    refused("--topology ring", &["ping-pong, stream"]);
+    refused("--topology ring", &["ping-pong", "stream"]);
 }
 
 #[test]
