@@ -95,7 +95,7 @@ fn list(out: &mut String, title: &str, lines: impl Iterator<Item = String>) {
 }
 
 /// Keeps what a machine or a peer said from being read as markup.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if "\\`*_[]<>|#".contains(c) {
