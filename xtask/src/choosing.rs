@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use ipc_bench_schema::results::{Cell, Status};
+use serde_json::Value;
 use ipc_bench_schema::{MechanismInfo, Placement, Results, Topology, Variant, WaitMode};
 
 use crate::advise::{cap, carries_payload, has};
@@ -56,14 +57,31 @@ fn write(path: &PathBuf, text: &str) -> Result<()> {
 
 /// A result as it is committed: without what only charts and comparisons need, a cell a line.
 fn as_sample(mut results: Results) -> Result<String> {
+    results.cells.retain(|it| it.variant != Variant::Raw);
     for cell in &mut results.cells {
         cell.histogram.clear();
         cell.per_round_ns.clear();
     }
-    let cells = results.cells.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
+    let one = |cell: &Cell| serde_json::to_value(cell).map(|it| brief(it).to_string());
+    let cells = results.cells.iter().map(one).collect::<Result<Vec<_>, _>>()?;
     results.cells.clear();
-    let frame = serde_json::to_string_pretty(&results)?;
+    let frame = serde_json::to_string_pretty(&brief(serde_json::to_value(&results)?))?;
     Ok(frame.replace("\"cells\": []", &format!("\"cells\": [\n{}\n  ]", cells.join(",\n"))) + "\n")
+}
+
+/// The same without what is null, and with five significant digits.
+fn brief(value: Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            map.into_iter().filter(|(_, it)| !it.is_null()).map(|(name, it)| (name, brief(it))).collect()
+        }
+        Value::Array(items) => items.into_iter().map(brief).collect(),
+        Value::Number(it) if it.is_f64() => {
+            let short = it.as_f64().and_then(|it| format!("{it:.4e}").parse::<f64>().ok());
+            short.map_or(Value::Number(it), Value::from)
+        }
+        other => other,
+    }
 }
 
 /// The page.
@@ -79,18 +97,18 @@ fn render(sample: &Results) -> String {
          cargo xtask bench                                        # two minutes\n\
          cargo xtask advise --size 256 --rate 50k --crash-safe    # a ranked answer with its cells\n\
          ```\n\n\
-         Figures below are from a sample: {}.\n",
+         Figures below are from a sample: {}.\n\n",
         host(sample)
     );
     for warning in &sample.host.warnings {
         let _ = writeln!(out, "- {}", escape(warning));
     }
     questions(&mut out, &with, &without);
-    capabilities(&mut out, &sample.mechanisms);
+    capabilities(&mut out, with.iter().chain(&without));
     out.push_str(
         "\n## What it costs\n\nCompare within one placement. On the same CPU every message is a context switch; across \
          CPUs a process that sleeps must be woken, and one that spins need not. [BENCHMARKING.md](BENCHMARKING.md) \
-         explains the figures.\n",
+         explains the figures. A dash stands where a mechanism cannot, as for a message that is too long.\n\n",
     );
     for answer in headline::answers(sample) {
         let _ = writeln!(out, "- {}", escape(&answer.to_string()));
@@ -141,7 +159,7 @@ fn questions(out: &mut String, with: &[&MechanismInfo], without: &[&MechanismInf
     row("no bytes, only that something happened", without.iter().map(|it| it.id.as_str()).collect());
 }
 
-fn capabilities(out: &mut String, mechanisms: &[MechanismInfo]) {
+fn capabilities<'a>(out: &mut String, mechanisms: impl Iterator<Item = &'a &'a MechanismInfo>) {
     const COLUMNS: [(&str, &str); 8] = [
         ("boundaries", "keeps apart"),
         ("named", "by name"),
@@ -176,26 +194,35 @@ fn capabilities(out: &mut String, mechanisms: &[MechanismInfo]) {
     }
 }
 
-/// A measured cell of the crate's own code.
-fn cell<'a>(
+/// A figure of a mechanism; why there is none, in a word.
+struct Figures<'a> {
     sample: &'a Results,
-    it: &MechanismInfo,
-    topology: Topology,
-    size: usize,
+    of: &'a MechanismInfo,
     placement: Placement,
-    wait: WaitMode,
-) -> Option<&'a Cell> {
-    sample.cells.iter().find(|cell| {
-        let key = &cell.key;
-        cell.status == Status::Ok
-            && cell.variant != Variant::Raw
-            && key.mechanism == it.id
-            && (key.topology, key.size, key.placement, key.wait) == (topology, size, placement, wait)
-    })
 }
 
-fn show(value: Option<f64>, unit: fn(f64) -> String) -> String {
-    value.map_or_else(|| "not measured".to_owned(), unit)
+impl Figures<'_> {
+    fn show(
+        &self,
+        (topology, size, wait): (Topology, usize, WaitMode),
+        figure: fn(&Cell) -> Option<f64>,
+        unit: fn(f64) -> String,
+    ) -> String {
+        let cell = self.sample.cells.iter().find(|cell| {
+            let key = &cell.key;
+            cell.variant != Variant::Raw
+                && key.mechanism == self.of.id
+                && (key.topology, key.size, key.placement, key.wait) == (topology, size, self.placement, wait)
+        });
+        match cell {
+            Some(cell) if cell.status == Status::Unsupported => "–".to_owned(),
+            cell => cell.and_then(figure).map_or_else(|| "not measured".to_owned(), unit),
+        }
+    }
+}
+
+fn p50(cell: &Cell) -> Option<f64> {
+    cell.rtt_p50_interval.map(|it| it.value)
 }
 
 fn costs(out: &mut String, sample: &Results, with: &[&MechanismInfo], placement: Placement) {
@@ -209,18 +236,18 @@ fn costs(out: &mut String, sample: &Results, with: &[&MechanismInfo], placement:
         if spins { "--:|" } else { "" }
     );
     for it in with {
-        let of = |topology, size, wait| cell(sample, it, topology, size, placement, wait);
-        let trip = of(Topology::PingPong, 64, WaitMode::Block);
-        let rtt = |cell: &Cell| cell.rtt_p50_interval.map(|it| it.value);
+        let figures = Figures { sample, of: it, placement };
+        let trip = (Topology::PingPong, 64, WaitMode::Block);
+        let stream = |size| (Topology::Stream, size, WaitMode::Block);
         let mut row = vec![
-            show(trip.and_then(rtt), units::time),
-            show(trip.and_then(|it| it.rtt_ns.as_ref()?.p99), units::time),
-            show(trip.and_then(|it| it.cpu_ns_per_msg), units::time),
-            show(of(Topology::Stream, 64, WaitMode::Block).and_then(|it| it.msgs_per_s), units::per_s),
-            show(of(Topology::Stream, 65536, WaitMode::Block).and_then(|it| it.bytes_per_s), units::bytes_per_s),
+            figures.show(trip, p50, units::time),
+            figures.show(trip, |it| it.rtt_ns.as_ref()?.p99, units::time),
+            figures.show(trip, |it| it.cpu_ns_per_msg, units::time),
+            figures.show(stream(64), |it| it.msgs_per_s, units::per_s),
+            figures.show(stream(65536), |it| it.bytes_per_s, units::bytes_per_s),
         ];
         if spins {
-            row.push(show(of(Topology::PingPong, 64, WaitMode::Spin).and_then(rtt), units::time));
+            row.push(figures.show((Topology::PingPong, 64, WaitMode::Spin), p50, units::time));
         }
         let _ = writeln!(out, "| {} | {} |", it.id, row.join(" | "));
     }
@@ -232,11 +259,11 @@ fn notifications(out: &mut String, sample: &Results, without: &[&MechanismInfo])
     }
     out.push_str("\n### Notifications, blocking\n\n| mechanism | p50 same CPU | p50 across CPUs |\n|---|--:|--:|\n");
     for it in without {
-        let p50 = |placement| {
-            let cell = cell(sample, it, Topology::PingPong, 0, placement, WaitMode::Block);
-            show(cell.and_then(|it| it.rtt_p50_interval).map(|it| it.value), units::time)
+        let show = |placement| {
+            let trip = (Topology::PingPong, 0, WaitMode::Block);
+            Figures { sample, of: it, placement }.show(trip, p50, units::time)
         };
-        let _ = writeln!(out, "| {} | {} | {} |", it.id, p50(Placement::SameCpu), p50(Placement::CrossCpu));
+        let _ = writeln!(out, "| {} | {} | {} |", it.id, show(Placement::SameCpu), show(Placement::CrossCpu));
     }
 }
 
@@ -281,7 +308,7 @@ mod tests {
         let text = as_sample(sample()).unwrap();
         let again: Results = serde_json::from_str(&text).unwrap();
         assert_eq!(render(&again), render(&sample()));
-        assert_eq!(again.cells.len(), sample().cells.len());
+        assert_eq!(again.cells.len(), sample().cells.len() - 1, "no raw cells");
         assert!(again.cells.iter().all(|it| it.histogram.is_empty()));
     }
 
