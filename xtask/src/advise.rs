@@ -112,7 +112,9 @@ fn advise(options: &AdviseOptions, results: &Results) -> Result<Advice> {
                 let cell = fails.cell.as_ref().map_or(String::new(), |it| format!(" ({it})"));
                 excluded.push(no(format!("{}{cell}", fails.text)));
             }
-            None if candidate.evidence.iter().all(|it| it.meets.is_some()) => ranked.push(candidate),
+            None if candidate.evidence.iter().all(|it| it.meets.is_some()) => {
+                ranked.push(candidate)
+            }
             None => not_measured.push(candidate),
         }
     }
@@ -142,7 +144,9 @@ fn advise(options: &AdviseOptions, results: &Results) -> Result<Advice> {
 
 /// Across CPUs, where that was measured.
 fn usual_placement(results: &Results) -> Placement {
-    let there = |placement: &Placement| results.cells.iter().any(|it| it.key.placement == *placement && it.rounds > 0);
+    let there = |placement: &Placement| {
+        results.cells.iter().any(|it| it.key.placement == *placement && it.rounds > 0)
+    };
     [Placement::CrossCpu, Placement::SameCpu].into_iter().find(there).unwrap_or(Placement::CrossCpu)
 }
 

@@ -8,8 +8,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use ipc_bench_schema::results::{Cell, Status};
-use serde_json::Value;
 use ipc_bench_schema::{MechanismInfo, Placement, Results, Topology, Variant, WaitMode};
+use serde_json::Value;
 
 use crate::advise::{cap, carries_payload, has};
 use crate::cli::ChoosingOptions;
@@ -30,7 +30,9 @@ pub(crate) fn run(options: &ChoosingOptions) -> Result<ExitCode> {
         let latest = given == Path::new("latest");
         let results = store::read(&Run::find((!latest).then_some(given))?.1)?;
         if results.mechanisms.is_empty() {
-            return Err(Usage::error("this result does not say what the mechanisms can do: measure again"));
+            return Err(Usage::error(
+                "this result does not say what the mechanisms can do: measure again",
+            ));
         }
         write(&sample, &as_sample(results)?)?;
     }
@@ -72,9 +74,11 @@ fn as_sample(mut results: Results) -> Result<String> {
 /// The same without what is null, and with five significant digits.
 fn brief(value: Value) -> Value {
     match value {
-        Value::Object(map) => {
-            map.into_iter().filter(|(_, it)| !it.is_null()).map(|(name, it)| (name, brief(it))).collect()
-        }
+        Value::Object(map) => map
+            .into_iter()
+            .filter(|(_, it)| !it.is_null())
+            .map(|(name, it)| (name, brief(it)))
+            .collect(),
         Value::Array(items) => items.into_iter().map(brief).collect(),
         Value::Number(it) if it.is_f64() => {
             let short = it.as_f64().and_then(|it| format!("{it:.4e}").parse::<f64>().ok());
@@ -146,7 +150,9 @@ fn questions(out: &mut String, with: &[&MechanismInfo], without: &[&MechanismInf
         let names = if names.is_empty() { "–".to_owned() } else { names.join(", ") };
         let _ = writeln!(out, "| {need} | {names} |");
     };
-    let can = |name: &str| with.iter().filter(|it| has(it, name)).map(|it| it.id.as_str()).collect::<Vec<_>>();
+    let can = |name: &str| {
+        with.iter().filter(|it| has(it, name)).map(|it| it.id.as_str()).collect::<Vec<_>>()
+    };
     row("messages that stay apart", can("boundaries"));
     row("processes that share no ancestor", can("named"));
     row("to learn that the other side died", can("reports peer death"));
@@ -155,8 +161,14 @@ fn questions(out: &mut String, with: &[&MechanismInfo], without: &[&MechanismInf
     row("both directions over one object", can("duplex"));
     row("open files sent along", can("fd passing"));
     let outlives = |it: &&&MechanismInfo| !matches!(cap(it, "persistence"), "process" | "no");
-    row("messages that outlive the processes", with.iter().filter(outlives).map(|it| it.id.as_str()).collect());
-    row("no bytes, only that something happened", without.iter().map(|it| it.id.as_str()).collect());
+    row(
+        "messages that outlive the processes",
+        with.iter().filter(outlives).map(|it| it.id.as_str()).collect(),
+    );
+    row(
+        "no bytes, only that something happened",
+        without.iter().map(|it| it.id.as_str()).collect(),
+    );
 }
 
 fn capabilities<'a>(out: &mut String, mechanisms: impl Iterator<Item = &'a &'a MechanismInfo>) {
@@ -212,7 +224,8 @@ impl Figures<'_> {
             let key = &cell.key;
             cell.variant != Variant::Raw
                 && key.mechanism == self.of.id
-                && (key.topology, key.size, key.placement, key.wait) == (topology, size, self.placement, wait)
+                && (key.topology, key.size, key.placement, key.wait)
+                    == (topology, size, self.placement, wait)
         });
         match cell {
             Some(cell) if cell.status == Status::Unsupported => "–".to_owned(),
@@ -226,7 +239,11 @@ fn p50(cell: &Cell) -> Option<f64> {
 }
 
 fn costs(out: &mut String, sample: &Results, with: &[&MechanismInfo], placement: Placement) {
-    let title = if placement == Placement::SameCpu { "On the same CPU, blocking" } else { "Across CPUs, blocking" };
+    let title = if placement == Placement::SameCpu {
+        "On the same CPU, blocking"
+    } else {
+        "Across CPUs, blocking"
+    };
     let spins = placement == Placement::CrossCpu;
     let more = if spins { " p50 64 B, spinning |" } else { "" };
     let _ = writeln!(
@@ -263,7 +280,13 @@ fn notifications(out: &mut String, sample: &Results, without: &[&MechanismInfo])
             let trip = (Topology::PingPong, 0, WaitMode::Block);
             Figures { sample, of: it, placement }.show(trip, p50, units::time)
         };
-        let _ = writeln!(out, "| {} | {} | {} |", it.id, show(Placement::SameCpu), show(Placement::CrossCpu));
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} |",
+            it.id,
+            show(Placement::SameCpu),
+            show(Placement::CrossCpu)
+        );
     }
 }
 

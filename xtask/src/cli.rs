@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use ipc_bench_schema::{Placement, Topology, WaitMode};
+use ipc_bench_schema::{Placement, Setting, Topology, WaitMode};
 
 /// The workspace's own tools.
 #[derive(Debug, Parser)]
@@ -41,7 +41,7 @@ pub(crate) struct BenchOptions {
     /// The mechanisms to measure, by id; all when none is named
     #[arg(value_name = "MECHANISM")]
     pub(crate) mechanisms: Vec<String>,
-    /// End in less than 45 seconds after the build
+    /// End in less than 45 seconds after the build, with the cells that matter most
     #[arg(long, conflicts_with = "full")]
     pub(crate) quick: bool,
     /// All sizes, placements and ways to wait; several minutes for each mechanism
@@ -50,15 +50,18 @@ pub(crate) struct BenchOptions {
     /// Message sizes, such as 64,4KiB,1MiB
     #[arg(long, value_name = "SIZE", value_delimiter = ',', value_parser = parse_size)]
     pub(crate) size: Vec<usize>,
-    /// Where the processes run: same-cpu, cross-cpu, unpinned
+    /// Where the processes run: same-cpu, cross-cpu, unpinned, smt-sibling, shared-l3, cross-l3, cross-numa
     #[arg(long, value_name = "WORD", value_delimiter = ',')]
     pub(crate) placement: Vec<Placement>,
     /// How they wait: block, spin, adaptive
     #[arg(long, value_name = "WORD", value_delimiter = ',')]
     pub(crate) wait: Vec<WaitMode>,
-    /// Who sends to whom: ping-pong, stream, setup
+    /// Who sends to whom: ping-pong, idle-gap, stream, fan-in, fan-out, open-loop, setup
     #[arg(long, value_name = "WORD", value_delimiter = ',')]
     pub(crate) topology: Vec<Topology>,
+    /// What a topology is set to: a pause (50us, 1ms), a number of processes, fixed, poisson
+    #[arg(long, value_name = "WORD", value_delimiter = ',')]
+    pub(crate) setting: Vec<Setting>,
     /// How many times each cell is measured; the intervals are taken over the rounds
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub(crate) rounds: Option<u64>,
@@ -77,12 +80,15 @@ pub(crate) struct BenchOptions {
     /// Measure with this ipc-peer binary instead of building one
     #[arg(long, value_name = "PATH")]
     pub(crate) peer: Option<PathBuf>,
+    /// Measure other people's libraries as well: builds ipc-peer with its feature `peers`
+    #[arg(long, conflicts_with = "peer")]
+    pub(crate) peers: bool,
     /// Go on with a run that was stopped: the latest, or the one in this directory
     #[arg(
         long, value_name = "DIR", num_args = 0..=1,
         conflicts_with_all = [
-            "mechanisms", "quick", "full", "size", "placement", "wait", "topology", "rounds", "budget_ms", "seed",
-            "cpus",
+            "mechanisms", "quick", "full", "size", "placement", "wait", "topology", "setting", "rounds",
+            "budget_ms", "seed", "cpus", "peers",
         ]
     )]
     pub(crate) resume: Option<Option<PathBuf>>,

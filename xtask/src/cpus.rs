@@ -17,6 +17,9 @@ pub(crate) struct Cpus {
     pub(crate) allowed: Vec<usize>,
     /// The initiator's and the responder's; the same twice where there is one.
     pub(crate) pair: [usize; 2],
+    /// A pair for each relation that two CPUs of this machine have.
+    #[serde(default)]
+    pub(crate) places: Vec<(Placement, [usize; 2])>,
 }
 
 impl Cpus {
@@ -26,7 +29,63 @@ impl Cpus {
         let allowed: Vec<_> = (0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect();
         let pair =
             if named.is_empty() { pick(&allowed, sysfs_distance) } else { check(named, &allowed)? };
-        Ok(Self { allowed, pair })
+        let places = places(&allowed, pair, |a, b| relation(&Where::of(a), &Where::of(b)));
+        Ok(Self { allowed, pair, places })
+    }
+
+    /// How the CPUs of the pair are related.
+    pub(crate) fn relation(&self) -> Option<Placement> {
+        let [a, b] = self.pair;
+        if a == b {
+            return Some(Placement::SameCpu);
+        }
+        self.places.iter().find(|(_, pair)| *pair == self.pair).map(|(relation, _)| *relation)
+    }
+
+    /// The CPUs of the many where one process meets several, as far as they are pinned: each another, and
+    /// none that of the one, for as long as there are any.
+    pub(crate) fn spread(&self, placement: Placement, many: usize) -> Vec<usize> {
+        let Some([one, other]) = self.pinned(placement) else {
+            return Vec::new();
+        };
+        if one == other {
+            return vec![other; many];
+        }
+        let rest = self.allowed.iter().copied().filter(|cpu| ![one, other].contains(cpu));
+        let rest: Vec<_> = [other].into_iter().chain(rest).collect();
+        rest.iter().copied().cycle().take(many).collect()
+    }
+
+    /// How many CPUs the processes of a cell have between them.
+    pub(crate) fn room(&self, placement: Placement, many: usize) -> usize {
+        let Some([one, _]) = self.pinned(placement) else {
+            return self.allowed.len();
+        };
+        let mut cpus = self.spread(placement, many);
+        cpus.push(one);
+        cpus.sort_unstable();
+        cpus.dedup();
+        cpus.len()
+    }
+
+    /// Why a placement cannot be had here, if it cannot.
+    pub(crate) fn absent(&self, placement: Placement) -> Option<String> {
+        let there = match placement {
+            Placement::SameCpu | Placement::Unpinned => true,
+            Placement::CrossCpu => self.two(),
+            other => self.places.iter().any(|(relation, _)| *relation == other),
+        };
+        let what = match placement {
+            _ if there => return None,
+            Placement::SmtSibling => "are threads of one core",
+            Placement::SharedL3 => "of two cores share a last-level cache",
+            Placement::CrossL3 => "of one node have last-level caches of their own",
+            Placement::CrossNuma => "are on two NUMA nodes",
+            _ => {
+                return Some("only one CPU may be used: two processes cannot run on two".to_owned());
+            }
+        };
+        Some(format!("no two of the CPUs that may be used {what}"))
     }
 
     /// The CPUs for a placement; `None` leaves both processes to the scheduler.
@@ -35,12 +94,13 @@ impl Cpus {
     pub(crate) fn pinned(&self, placement: Placement) -> Option<[usize; 2]> {
         match placement {
             Placement::SameCpu => Some([self.pair[1]; 2]),
-            Placement::CrossCpu
-            | Placement::SmtSibling
-            | Placement::SharedL3
-            | Placement::CrossL3
-            | Placement::CrossNuma => Some(self.pair),
+            Placement::CrossCpu => Some(self.pair),
             Placement::Unpinned => None,
+            // One that is absent is not measured.
+            other => {
+                let found = self.places.iter().find(|(relation, _)| *relation == other);
+                Some(found.map_or(self.pair, |(_, pair)| *pair))
+            }
         }
     }
 
@@ -91,6 +151,74 @@ fn sysfs_distance(a: usize, b: usize) -> u32 {
     }
 }
 
+/// Where a CPU is, as the kernel tells. A word that is not there is empty, and equal to another that is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Where {
+    /// The threads of its core.
+    core: String,
+    /// The CPUs that share its last-level cache.
+    cache: String,
+    /// Its NUMA node.
+    node: String,
+}
+
+impl Where {
+    fn of(cpu: usize) -> Self {
+        let base = format!("/sys/devices/system/cpu/cpu{cpu}");
+        let read = |file: &str| {
+            let text = fs::read_to_string(format!("{base}/{file}")).unwrap_or_default();
+            text.trim().to_owned()
+        };
+        // The last level is the third, except where there is no third.
+        let cache = ["index3", "index2"].map(|it| read(&format!("cache/{it}/shared_cpu_list")));
+        let cache = cache.into_iter().find(|it| !it.is_empty());
+        let names = fs::read_dir(&base).into_iter().flatten().flatten();
+        let mut names = names.map(|it| it.file_name().to_string_lossy().into_owned());
+        Self {
+            core: read("topology/thread_siblings_list"),
+            // A machine that does not tell its caches has one a socket.
+            cache: cache.unwrap_or_else(|| read("topology/package_cpus_list")),
+            node: names.find(|it| it.starts_with("node")).unwrap_or_default(),
+        }
+    }
+}
+
+/// How two CPUs are related.
+fn relation(a: &Where, b: &Where) -> Placement {
+    if a.node != b.node {
+        Placement::CrossNuma
+    } else if !a.core.is_empty() && a.core == b.core {
+        Placement::SmtSibling
+    } else if a.cache == b.cache {
+        Placement::SharedL3
+    } else {
+        Placement::CrossL3
+    }
+}
+
+/// A pair for each relation: the chosen one for its own, for the others one with the second of it if there
+/// is one.
+fn places(
+    allowed: &[usize],
+    pair: [usize; 2],
+    relation: impl Fn(usize, usize) -> Placement,
+) -> Vec<(Placement, [usize; 2])> {
+    let [a, b] = pair;
+    let mut places = Vec::new();
+    if a != b {
+        places.push((relation(a, b), pair));
+    }
+    let by_second = allowed.iter().map(|&other| [other, b]);
+    let all = allowed.iter().flat_map(|&x| allowed.iter().map(move |&y| [x, y]));
+    for [x, y] in by_second.chain(all).filter(|[x, y]| x != y) {
+        let found = relation(x, y);
+        if !places.iter().any(|(known, _)| *known == found) {
+            places.push((found, [x, y]));
+        }
+    }
+    places
+}
+
 /// `[0, 1, 2, 5]` as `0-2,5`.
 pub(crate) fn ranges(cpus: &[usize]) -> String {
     let mut runs: Vec<(usize, usize)> = Vec::new();
@@ -122,6 +250,49 @@ mod tests {
     fn hyper_threads_of_one_core_are_not_a_pair() {
         let distance = |a: usize, b: usize| if a / 2 == b / 2 { 2 } else { 0 };
         assert_eq!(pick(&[0, 2, 3, 4, 5], distance), [4, 2]);
+    }
+
+    /// Two nodes, two caches on each, two cores on each of these, two threads each: CPU `2n + t`.
+    fn large() -> Cpus {
+        let at = |cpu: usize| Where {
+            core: format!("c{}", cpu / 2),
+            cache: format!("l{}", cpu / 4),
+            node: format!("node{}", cpu / 8),
+        };
+        let allowed: Vec<_> = (0..16).collect();
+        let pair = [3, 1];
+        let places = places(&allowed, pair, |a, b| relation(&at(a), &at(b)));
+        Cpus { allowed, pair, places }
+    }
+
+    #[test]
+    fn each_relation_has_a_pair_and_what_is_absent_says_so() {
+        use Placement::{CrossCpu, CrossL3, CrossNuma, SameCpu, SharedL3, SmtSibling, Unpinned};
+        let cpus = large();
+        assert_eq!(cpus.relation(), Some(SharedL3));
+        let pairs = [SameCpu, CrossCpu, SmtSibling, SharedL3, CrossL3, CrossNuma, Unpinned]
+            .map(|it| cpus.pinned(it));
+        let pinned = [[1, 1], [3, 1], [0, 1], [3, 1], [4, 1], [8, 1]].map(Some);
+        assert_eq!(pairs[..6], pinned);
+        assert_eq!(pairs[6], None);
+        assert!(Placement::ALL.iter().all(|it| cpus.absent(*it).is_none()));
+        let small = Cpus { allowed: vec![0, 1], pair: [0, 1], places: vec![(SharedL3, [0, 1])] };
+        assert!(small.absent(SharedL3).is_none());
+        for (it, says) in [(SmtSibling, "threads"), (CrossL3, "caches"), (CrossNuma, "NUMA")] {
+            assert!(small.absent(it).unwrap().contains(says), "{it}");
+        }
+    }
+
+    #[test]
+    fn the_many_are_spread_over_the_cpus_that_are_not_the_ones() {
+        let cpus = Cpus { allowed: vec![0, 1, 2, 3], pair: [2, 1], places: Vec::new() };
+        assert_eq!(cpus.spread(Placement::CrossCpu, 4), [1, 0, 3, 1]);
+        assert_eq!(cpus.spread(Placement::SameCpu, 2), [1, 1]);
+        assert!(cpus.spread(Placement::Unpinned, 3).is_empty());
+        let room = |placement, many| cpus.room(placement, many);
+        assert_eq!(room(Placement::CrossCpu, 2), 3);
+        assert_eq!(room(Placement::CrossCpu, 9), 4);
+        assert_eq!((room(Placement::SameCpu, 3), room(Placement::Unpinned, 3)), (1, 4));
     }
 
     #[test]

@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     fn cpus() -> Cpus {
-        Cpus { allowed: vec![0, 1], pair: [0, 1] }
+        Cpus { allowed: vec![0, 1], pair: [0, 1], places: Vec::new() }
     }
 
     #[test]
@@ -174,7 +174,7 @@ mod tests {
             load_1m: Some(1.0),
             ..Host::default()
         };
-        let one = Cpus { allowed: vec![0], pair: [0, 0] };
+        let one = Cpus { allowed: vec![0], pair: [0, 0], places: Vec::new() };
         assert_eq!(warnings(&host, &one, 2).len(), 5);
     }
 }

@@ -1,5 +1,8 @@
 //! The matrix: which cells are measured, and why some are not.
 
+mod curated;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -11,13 +14,14 @@ use serde::{Deserialize, Serialize};
 use crate::cli::BenchOptions;
 use crate::cpus::Cpus;
 use crate::error::Usage;
+use crate::report::units;
 
 /// How much is measured where the command line does not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Preset {
     /// Less than 45 seconds.
     Quick,
-    /// About two minutes.
+    /// Less than three minutes.
     Default,
     /// Every axis.
     Full,
@@ -42,12 +46,39 @@ impl Preset {
         }
     }
 
-    fn sizes(self, topology: Topology) -> &'static [usize] {
+    fn topologies(self) -> &'static [Topology] {
         match self {
+            Self::Quick | Self::Default => &[Topology::PingPong, Topology::Stream, Topology::Setup],
+            Self::Full => Topology::ALL,
+        }
+    }
+
+    fn sizes(self, topology: Topology) -> &'static [usize] {
+        match (self, topology) {
             // How long its first message is makes no difference to what was created.
-            _ if topology == Topology::Setup => &[64],
-            Self::Quick | Self::Default => &[8, 64, 4096, 65536],
-            Self::Full => &[8, 16, 56, 64, 256, 1024, 4096, 8192, 65536, 1 << 20],
+            (_, Topology::Setup) => &[64],
+            (Self::Full, Topology::FanIn | Topology::FanOut) => &[64, 4096],
+            (_, Topology::FanIn | Topology::FanOut) => &[64],
+            (_, Topology::IdleGap | Topology::OpenLoop) => &[64],
+            (Self::Quick | Self::Default, _) => &[8, 64, 4096, 65536],
+            (Self::Full, _) => &[8, 16, 56, 64, 256, 1024, 4096, 8192, 65536, 1 << 20],
+        }
+    }
+
+    fn settings(self, topology: Topology) -> &'static [Setting] {
+        match (self, topology) {
+            (_, Topology::PingPong | Topology::Stream | Topology::Setup) => &[Setting::None],
+            (_, Topology::IdleGap) => &[
+                Setting::Pause(0),
+                Setting::Pause(50),
+                Setting::Pause(1000),
+                Setting::Pause(10_000),
+            ],
+            (Self::Full, Topology::FanIn | Topology::FanOut) => {
+                &[Setting::Many(2), Setting::Many(4), Setting::Many(8)]
+            }
+            (_, Topology::FanIn | Topology::FanOut) => &[Setting::Many(curated::MANY)],
+            (_, Topology::OpenLoop) => &[Setting::Fixed, Setting::Poisson],
         }
     }
 
@@ -80,8 +111,17 @@ impl Preset {
     pub(crate) fn allowance(self) -> Option<Duration> {
         match self {
             Self::Quick => Some(Duration::from_secs(36)),
-            Self::Default => Some(Duration::from_secs(115)),
+            Self::Default => Some(Duration::from_secs(155)),
             Self::Full => None,
+        }
+    }
+
+    /// With how many milliseconds for a variant in a run the figures mean something: rather than less for
+    /// each cell, there are fewer cells.
+    pub(crate) fn enough_ms(self) -> u64 {
+        match self {
+            Self::Quick => 8,
+            Self::Default | Self::Full => 10,
         }
     }
 
@@ -106,56 +146,141 @@ pub(crate) struct Planned {
     pub(crate) variants: Vec<Variant>,
     /// Why it is not even tried.
     pub(crate) skip: Option<String>,
+    /// How soon it is left out when time is short: the highest first, 0 never.
+    #[serde(default)]
+    pub(crate) rank: u8,
+    /// How many CPUs its processes have between them.
+    #[serde(default)]
+    pub(crate) room: usize,
 }
 
 /// Lays the matrix out in the order of the report: group by group, size by size, and in each the
 /// mechanisms one after the other.
+///
+/// Where the command line names no axis, it is the curated choice of cells that answers which mechanism to
+/// take; where it names one, it is every combination.
 pub(crate) fn plan(options: &BenchOptions, info: &PeerInfo, cpus: &Cpus) -> Result<Vec<Planned>> {
     let preset = Preset::of(options);
     let chosen = mechanisms(&options.mechanisms, info)?;
+    let shapes = match preset {
+        Preset::Quick | Preset::Default if !names_an_axis(options) => curated::shapes(),
+        _ => product(options, preset, cpus),
+    };
     let mut cells = Vec::new();
-    for topology in axis(&options.topology, Topology::ALL) {
-        let sizes = axis(&options.size, preset.sizes(topology));
-        // What is left out unless it is named would be a row of the same reason everywhere.
-        let named = options.topology.contains(&topology);
-        let takes_part = |it: &&MechanismInfo| named || it.topologies.contains(&topology);
-        for placement in axis(&options.placement, preset.placements()) {
-            for wait in axis(&options.wait, preset.waits(topology)) {
-                let taking_part: Vec<_> = chosen.iter().copied().filter(takes_part).collect();
-                for (size, it) in by_size(&sizes, &taking_part) {
-                    cells.push(Planned {
-                        key: CellKey {
-                            mechanism: it.id.clone(),
+    for shape in shapes {
+        for it in &chosen {
+            cells.extend(cell(it, &shape, options, cpus));
+        }
+    }
+    // A mechanism without payload has one size: the same cell comes once.
+    let mut seen = std::collections::HashSet::new();
+    cells.retain(|it| seen.insert(it.key.clone()));
+    let place = |it: &Planned| {
+        let at = chosen.iter().position(|known| known.id == it.key.mechanism);
+        let CellKey { topology, setting, placement, wait, payload, size, .. } = it.key;
+        (topology, setting, placement, wait, payload, size, at)
+    };
+    cells.sort_by_key(place);
+    Ok(cells)
+}
+
+/// Whether the command line says which cells, and not only of which mechanisms.
+fn names_an_axis(options: &BenchOptions) -> bool {
+    !(options.size.is_empty()
+        && options.placement.is_empty()
+        && options.wait.is_empty()
+        && options.topology.is_empty()
+        && options.setting.is_empty())
+}
+
+/// A cell without its mechanism.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Shape {
+    rank: u8,
+    topology: Topology,
+    setting: Setting,
+    size: usize,
+    placement: Placement,
+    wait: WaitMode,
+    payload: Payload,
+}
+
+/// Every combination of what is named and, where nothing is, of what the preset has.
+fn product(options: &BenchOptions, preset: Preset, cpus: &Cpus) -> Vec<Shape> {
+    let mut shapes = Vec::new();
+    for topology in axis(&options.topology, preset.topologies()) {
+        let named: Vec<_> =
+            options.setting.iter().copied().filter(|it| it.fits(topology)).collect();
+        for setting in axis(&named, preset.settings(topology)) {
+            for placement in placements(options, preset, cpus) {
+                for wait in axis(&options.wait, preset.waits(topology)) {
+                    for size in axis(&options.size, preset.sizes(topology)) {
+                        let payload = Payload::Touch;
+                        let rank = 0;
+                        shapes.push(Shape {
+                            rank,
                             topology,
+                            setting,
                             size,
                             placement,
                             wait,
-                            payload: Payload::Touch,
-                            setting: Setting::None,
-                        },
-                        krate: it.krate.clone(),
-                        variants: it.variants.clone(),
-                        skip: skip(placement, wait, cpus),
-                    });
+                            payload,
+                        });
+                    }
                 }
             }
         }
     }
-    Ok(cells)
+    shapes
 }
 
-/// Size by size, the mechanisms one after the other. Those without payload have one size, 0, whatever
-/// sizes the others are measured with.
-fn by_size<'a>(
-    sizes: &[usize],
-    chosen: &[&'a MechanismInfo],
-) -> impl Iterator<Item = (usize, &'a MechanismInfo)> {
-    let (without, with): (Vec<_>, Vec<_>) =
-        chosen.iter().copied().partition(|it| it.max_message == Some(0));
-    let sizes = sizes.to_vec();
-    let with =
-        sizes.into_iter().flat_map(move |size| with.clone().into_iter().map(move |it| (size, it)));
-    without.into_iter().map(|it| (0, it)).chain(with)
+/// Those that are named, and of the preset's those that this machine has; `cross-cpu` is one of them.
+fn placements(options: &BenchOptions, preset: Preset, cpus: &Cpus) -> Vec<Placement> {
+    let mut placements = axis(&options.placement, preset.placements());
+    if options.placement.is_empty() {
+        let plain = [Placement::SameCpu, Placement::CrossCpu, Placement::Unpinned];
+        placements.retain(|it| {
+            plain.contains(it) || cpus.absent(*it).is_none() && cpus.relation() != Some(*it)
+        });
+    }
+    placements
+}
+
+/// What is not in the plan because the machine does not have it, in words.
+pub(crate) fn absent(options: &BenchOptions, cpus: &Cpus) -> Vec<String> {
+    if !options.placement.is_empty() || Preset::of(options) != Preset::Full {
+        return Vec::new();
+    }
+    let missing = |it: &Placement| match cpus.absent(*it) {
+        Some(why) if *it != Placement::CrossCpu => Some(format!("{it}: {why}")),
+        _ if cpus.two() && cpus.relation() == Some(*it) => {
+            Some(format!("{it}: it is what cross-cpu is here"))
+        }
+        _ => None,
+    };
+    Placement::ALL.iter().filter_map(missing).collect()
+}
+
+/// A cell of this shape, if this mechanism has one.
+fn cell(it: &MechanismInfo, shape: &Shape, options: &BenchOptions, cpus: &Cpus) -> Option<Planned> {
+    let Shape { rank, topology, setting, size, placement, wait, payload } = *shape;
+    let takes_part = it.topologies.contains(&topology);
+    let apart = it.apart.iter().find(|(known, _)| *known == topology).map(|(_, why)| why.clone());
+    // What is left out unless it is named would be a row of the same reason everywhere.
+    if !takes_part && apart.is_none() && !options.topology.contains(&topology) {
+        return None;
+    }
+    // Those without payload have one size, 0, whatever sizes the others are measured with.
+    let size = if it.max_message == Some(0) { 0 } else { size };
+    if size == 0 && rank > 0 && shape.size != curated::SIZE {
+        return None;
+    }
+    let mechanism = it.id.clone();
+    let key = CellKey { mechanism, topology, size, placement, wait, payload, setting };
+    let room = cpus.room(placement, setting.many());
+    let skip = skip(&key, room, cpus).or(apart);
+    let (krate, variants) = (it.krate.clone(), it.variants.clone());
+    Some(Planned { key, krate, variants, skip, rank, room })
 }
 
 /// What the user named, in the axis' own order and once each, or else the preset's.
@@ -167,21 +292,49 @@ fn axis<T: Copy + Ord>(named: &[T], preset: &[T]) -> Vec<T> {
 }
 
 /// Why a setting measures nothing on this machine.
-fn skip(placement: Placement, wait: WaitMode, cpus: &Cpus) -> Option<String> {
-    let why = match (placement, wait) {
-        (Placement::SameCpu, WaitMode::Spin) => {
-            "two spinners on one CPU measure the scheduler's time slice, not the mechanism"
+fn skip(key: &CellKey, room: usize, cpus: &Cpus) -> Option<String> {
+    if let Some(why) = cpus.absent(key.placement) {
+        return Some(why);
+    }
+    let alone = key.placement == Placement::SameCpu || room < 2;
+    let why = match key.wait {
+        _ if alone && key.topology == Topology::OpenLoop => {
+            "the sender keeps time by spinning, and would take the CPU from the receiver"
         }
-        (Placement::CrossCpu, _) if !cpus.two() => {
-            "only one CPU may be used: two processes cannot run on two"
+        WaitMode::Spin if alone => match key.placement {
+            Placement::SameCpu => {
+                "two spinners on one CPU measure the scheduler's time slice, not the mechanism"
+            }
+            _ => {
+                "only one CPU may be used, and two spinners on one CPU measure the scheduler's \
+                 time slice"
+            }
+        },
+        WaitMode::Spin if room < key.processes() => {
+            "more spinners than CPUs measure the scheduler's time slice, not the mechanism"
         }
-        (Placement::Unpinned, WaitMode::Spin) if cpus.allowed.len() < 2 => {
-            "only one CPU may be used, and two spinners on one CPU measure the scheduler's time \
-             slice"
+        WaitMode::Adaptive if alone => {
+            "on one CPU spinning only keeps the other from what is waited for: see block"
         }
         _ => return None,
     };
     Some(why.to_owned())
+}
+
+/// Cells that were left out, in words: a line for each shape, the most important first.
+pub(crate) fn left_out(cells: &[Planned]) -> Vec<String> {
+    let mut shapes: BTreeMap<(u8, String), usize> = BTreeMap::new();
+    for it in cells {
+        let key = &it.key;
+        let size = if key.size == 0 { curated::SIZE } else { key.size };
+        let words =
+            format!("{}, {}, {}, {}", key.form(), units::size(size), key.placement, key.wait);
+        *shapes.entry((it.rank, words)).or_default() += 1;
+    }
+    let lines = shapes.into_iter().map(|((_, words), count)| {
+        format!("{words}: {count} mechanism{}", if count == 1 { "" } else { "s" })
+    });
+    lines.collect()
 }
 
 fn mechanisms<'a>(named: &[String], info: &'a PeerInfo) -> Result<Vec<&'a MechanismInfo>> {
@@ -255,16 +408,122 @@ mod tests {
     fn cpus(pair: [usize; 2]) -> Cpus {
         let mut allowed = pair.to_vec();
         allowed.dedup();
-        Cpus { allowed, pair }
+        let places =
+            if allowed.len() == 2 { vec![(Placement::SharedL3, pair)] } else { Vec::new() };
+        Cpus { allowed, pair, places }
     }
 
     #[test]
-    fn quick_is_the_matrix_of_the_issue() {
-        let cells = plan(&options("--quick"), &info(), &cpus([0, 1])).unwrap();
-        assert_eq!(cells.len(), 3 * 4 * 2 * 2 * 2);
+    fn without_axes_the_plan_is_the_curated_one_for_every_mechanism() {
+        for args in ["--quick", "", "pipe fifo pipe-packet"] {
+            let cells = plan(&options(args), &info(), &cpus([0, 1])).unwrap();
+            // The mechanisms of the example take part in ping-pong and stream.
+            assert_eq!(cells.len(), 3 * 10, "{args}");
+            assert!(cells.iter().all(|it| it.key.payload == Payload::Touch));
+            assert!(cells.iter().all(|it| it.skip.is_none()));
+            let first = cells.iter().filter(|it| it.rank == 0).count();
+            assert_eq!(first, 3 * 2, "each mechanism's latency is never left out");
+        }
+    }
+
+    #[test]
+    fn an_axis_that_is_named_is_combined_with_all_others_and_never_left_out() {
+        let cells = plan(&options("--quick --size 64"), &info(), &cpus([0, 1])).unwrap();
+        assert_eq!(cells.len(), 3 * 2 * 2 * 2);
+        assert!(cells.iter().all(|it| it.rank == 0));
         let runnable = cells.iter().filter(|it| it.skip.is_none()).count();
-        assert_eq!(runnable, 3 * 4 * 2 * 3);
-        assert!(cells.iter().all(|it| it.key.payload == Payload::Touch));
+        assert_eq!(runnable, 3 * 2 * 3);
+    }
+
+    #[test]
+    fn topologies_with_settings_have_those_that_are_named() {
+        let mut info = info();
+        for it in &mut info.mechanisms {
+            it.topologies = Topology::ALL.to_vec();
+        }
+        let forms = |args: &str| {
+            let cells = plan(&options(args), &info, &cpus([0, 1])).unwrap();
+            let mut forms: Vec<_> = cells.into_iter().map(|it| it.key.form()).collect();
+            forms.dedup();
+            forms
+        };
+        let args = "pipe --placement cross-cpu --wait block --topology idle-gap,open-loop,fan-in";
+        assert_eq!(
+            forms(args),
+            [
+                "idle-gap:0us",
+                "idle-gap:50us",
+                "idle-gap:1ms",
+                "idle-gap:10ms",
+                "fan-in:3",
+                "open-loop:fixed",
+                "open-loop:poisson"
+            ]
+        );
+        assert_eq!(
+            forms(&format!("{args} --setting 5,poisson")),
+            [
+                "idle-gap:0us",
+                "idle-gap:50us",
+                "idle-gap:1ms",
+                "idle-gap:10ms",
+                "fan-in:5",
+                "open-loop:poisson"
+            ]
+        );
+    }
+
+    #[test]
+    fn who_takes_no_part_among_several_says_why_and_is_not_run() {
+        let mut info = info();
+        info.mechanisms[0].topologies.push(Topology::FanIn);
+        info.mechanisms[1].apart = vec![(Topology::FanIn, "it is a line of two".to_owned())];
+        let cells = plan(&options(""), &info, &cpus([0, 1])).unwrap();
+        let fans: Vec<_> = cells.iter().filter(|it| it.key.topology == Topology::FanIn).collect();
+        assert_eq!(fans.len(), 2, "the third has nothing to do with it");
+        assert_eq!(fans[0].skip, None);
+        assert_eq!(fans[1].skip.as_deref(), Some("it is a line of two"));
+        assert_eq!((fans[0].room, fans[0].key.processes()), (2, 4));
+    }
+
+    #[test]
+    fn more_spinners_than_cpus_are_not_run() {
+        let mut info = info();
+        info.mechanisms[0].topologies = vec![Topology::FanIn];
+        let args = "pipe --topology fan-in --wait spin --placement cross-cpu --setting 3";
+        let four = Cpus { allowed: vec![0, 1, 2, 3], pair: [0, 1], places: Vec::new() };
+        assert_eq!(plan(&options(args), &info, &four).unwrap()[0].skip, None);
+        let why = plan(&options(args), &info, &cpus([0, 1])).unwrap()[0].skip.clone().unwrap();
+        assert!(why.contains("more spinners than CPUs"), "{why}");
+    }
+
+    #[test]
+    fn a_placement_that_the_machine_does_not_have_is_said_once_unless_it_is_named() {
+        let cpus = cpus([0, 1]);
+        let full = plan(&options("--full"), &info(), &cpus).unwrap();
+        let plain = [Placement::SameCpu, Placement::CrossCpu, Placement::Unpinned];
+        assert!(full.iter().all(|it| plain.contains(&it.key.placement)));
+        let absent = absent(&options("--full"), &cpus);
+        assert_eq!(absent.len(), 4, "{absent:?}");
+        assert!(absent.iter().any(|it| it == "shared-l3: it is what cross-cpu is here"));
+        assert!(absent.iter().any(|it| it.starts_with("cross-numa: no two of the CPUs")));
+        let named = plan(&options("--placement cross-numa,shared-l3"), &info(), &cpus).unwrap();
+        let skipped = |it: &&Planned| it.key.placement == Placement::CrossNuma;
+        assert!(named.iter().filter(skipped).all(|it| it.skip.is_some()));
+        assert!(named.iter().any(|it| !skipped(&it) && it.skip.is_none()));
+    }
+
+    #[test]
+    fn what_was_left_out_is_told_by_shape() {
+        let cells = plan(&options("--quick"), &info(), &cpus([0, 1])).unwrap();
+        let out: Vec<_> = cells.into_iter().filter(|it| it.rank >= 11).collect();
+        assert_eq!(
+            left_out(&out),
+            [
+                "ping-pong, 64 B, cross-cpu, adaptive: 3 mechanisms",
+                "ping-pong, 4 KiB, cross-cpu, spin: 3 mechanisms"
+            ]
+        );
     }
 
     #[test]
@@ -294,7 +553,7 @@ mod tests {
         let cells = plan(&options("--full"), &info(), &cpus([0, 1])).unwrap();
         for cell in cells {
             let key = &cell.key;
-            let spins = key.placement == Placement::SameCpu && key.wait == WaitMode::Spin;
+            let spins = key.placement == Placement::SameCpu && key.wait != WaitMode::Block;
             assert_eq!(cell.skip.is_some(), spins, "{key}");
         }
     }
@@ -303,7 +562,7 @@ mod tests {
     fn one_cpu_leaves_only_what_one_cpu_can_do() {
         let cells = plan(&options("--full"), &info(), &cpus([0, 0])).unwrap();
         let can =
-            |key: &CellKey| key.placement != Placement::CrossCpu && key.wait != WaitMode::Spin;
+            |key: &CellKey| key.placement != Placement::CrossCpu && key.wait == WaitMode::Block;
         assert!(cells.iter().all(|it| it.skip.is_none() == can(&it.key)));
     }
 

@@ -19,6 +19,8 @@ fn tally(topology: Topology) -> Tally {
         krate: "ipc-pipe".to_owned(),
         variants: vec![Variant::Ours, Variant::Raw],
         skip: None,
+        rank: 0,
+        room: 2,
     })
 }
 

@@ -28,26 +28,42 @@ pub(super) struct Figures<'a> {
 
 impl Figures<'_> {
     /// The median round trip.
-    pub(super) fn round_trip(&self, it: &MechanismInfo, size: usize) -> (Option<Interval>, Evidence) {
+    pub(super) fn round_trip(
+        &self,
+        it: &MechanismInfo,
+        size: usize,
+    ) -> (Option<Interval>, Evidence) {
         let cell = self.cell(it, Topology::PingPong, size, |_| true);
         let figure = cell.and_then(|cell| cell.rtt_p50_interval);
-        let text = |at: Interval| format!("median round trip {}", with_interval(Some(at), units::time));
+        let text =
+            |at: Interval| format!("median round trip {}", with_interval(Some(at), units::time));
         (figure, self.said(it, Topology::PingPong, cell, figure.map(text), size, "its round trip"))
     }
 
     /// Bytes a second, one way.
-    pub(super) fn bandwidth(&self, it: &MechanismInfo, size: usize) -> (Option<Interval>, Evidence) {
+    pub(super) fn bandwidth(
+        &self,
+        it: &MechanismInfo,
+        size: usize,
+    ) -> (Option<Interval>, Evidence) {
         let cell = self.cell(it, Topology::Stream, size, |_| true);
         let figure = cell.and_then(|cell| {
             let (at, by) = (cell.msgs_per_s_interval?, cell.key.size as f64);
             Some(Interval { value: at.value * by, lo: at.lo * by, hi: at.hi * by })
         });
-        let text = |at: Interval| format!("one way {}", with_interval(Some(at), units::bytes_per_s));
+        let text =
+            |at: Interval| format!("one way {}", with_interval(Some(at), units::bytes_per_s));
         (figure, self.said(it, Topology::Stream, cell, figure.map(text), size, "its stream"))
     }
 
     /// Whether it carries so many messages a second, of many senders if there are many.
-    pub(super) fn carries(&self, it: &MechanismInfo, size: usize, many: Option<usize>, rate: f64) -> Evidence {
+    pub(super) fn carries(
+        &self,
+        it: &MechanismInfo,
+        size: usize,
+        many: Option<usize>,
+        rate: f64,
+    ) -> Evidence {
         let (topology, cell) = match many.filter(|many| *many > 1) {
             Some(many) => (Topology::FanIn, self.fan(it, size, many)),
             None => (Topology::Stream, self.cell(it, Topology::Stream, size, |_| true)),
@@ -55,7 +71,11 @@ impl Figures<'_> {
         let figure = cell.and_then(|cell| cell.msgs_per_s_interval);
         let text = figure.map(|at| {
             let sign = if at.lo >= rate { "at least" } else { "not surely" };
-            format!("{} messages/s, {sign} {}", with_interval(Some(at), units::per_s), units::per_s(rate))
+            format!(
+                "{} messages/s, {sign} {}",
+                with_interval(Some(at), units::per_s),
+                units::per_s(rate)
+            )
         });
         let mut evidence = self.said(it, topology, cell, text, size, "its rate");
         evidence.meets = figure.map(|at| at.lo >= rate);
@@ -68,14 +88,24 @@ impl Figures<'_> {
         let figure = cell.and_then(|cell| cell.msgs_per_s_interval);
         let senders = |cell: &Cell| cell.key.setting.many();
         let text = cell.zip(figure).map(|(cell, at)| {
-            format!("{} messages/s of {} senders", with_interval(Some(at), units::per_s), senders(cell))
+            format!(
+                "{} messages/s of {} senders",
+                with_interval(Some(at), units::per_s),
+                senders(cell)
+            )
         });
         self.said(it, Topology::FanIn, cell, text, size, "several senders")
     }
 
     /// Whether 99 of 100 messages come in time: under that load if it was measured, else of round trips with nothing
     /// else under way.
-    pub(super) fn tail(&self, it: &MechanismInfo, size: usize, rate: Option<f64>, limit: f64) -> Evidence {
+    pub(super) fn tail(
+        &self,
+        it: &MechanismInfo,
+        size: usize,
+        rate: Option<f64>,
+        limit: f64,
+    ) -> Evidence {
         let against = |value: f64| if value <= limit { "within" } else { "not within" };
         let poisson = |cell: &Cell| cell.key.setting == Setting::Poisson;
         let open = rate.and_then(|rate| {
@@ -102,9 +132,21 @@ impl Figures<'_> {
         let cell = self.cell(it, Topology::PingPong, size, |_| true);
         let p99 = cell.and_then(|cell| cell.rtt_ns.as_ref()?.p99);
         let text = p99.map(|p99| {
-            format!("p99 of round trips {}, {} {}", units::time(p99), against(p99), units::time(limit))
+            format!(
+                "p99 of round trips {}, {} {}",
+                units::time(p99),
+                against(p99),
+                units::time(limit)
+            )
         });
-        let mut evidence = self.said(it, Topology::PingPong, cell, text, size, "its p99, with too few samples for one");
+        let mut evidence = self.said(
+            it,
+            Topology::PingPong,
+            cell,
+            text,
+            size,
+            "its p99, with too few samples for one",
+        );
         evidence.meets = p99.map(|p99| p99 <= limit);
         evidence
     }
@@ -135,16 +177,25 @@ impl Figures<'_> {
     }
 
     /// The measured cell whose size is nearest, by ratio.
-    fn cell(&self, it: &MechanismInfo, topology: Topology, size: usize, fits: fn(&Cell) -> bool) -> Option<&Cell> {
-        let far = |cell: &&Cell| ((cell.key.size.max(1) as f64).ln() - (size.max(1) as f64).ln()).abs();
-        let measured = self.cells(it, topology).filter(|cell| cell.status == Status::Ok && fits(cell));
+    fn cell(
+        &self,
+        it: &MechanismInfo,
+        topology: Topology,
+        size: usize,
+        fits: fn(&Cell) -> bool,
+    ) -> Option<&Cell> {
+        let far =
+            |cell: &&Cell| ((cell.key.size.max(1) as f64).ln() - (size.max(1) as f64).ln()).abs();
+        let measured =
+            self.cells(it, topology).filter(|cell| cell.status == Status::Ok && fits(cell));
         measured.min_by(|a, b| far(a).total_cmp(&far(b)))
     }
 
     /// The measured number of senders that is nearest.
     fn fan(&self, it: &MechanismInfo, size: usize, many: usize) -> Option<&Cell> {
         let measured = self.cells(it, Topology::FanIn).filter(|cell| cell.status == Status::Ok);
-        let far = |cell: &&Cell| (cell.key.setting.many().abs_diff(many), cell.key.size.abs_diff(size));
+        let far =
+            |cell: &&Cell| (cell.key.setting.many().abs_diff(many), cell.key.size.abs_diff(size));
         measured.min_by_key(far)
     }
 

@@ -38,19 +38,30 @@ pub(super) fn lacks(options: &AdviseOptions, it: &MechanismInfo) -> Option<Strin
     }
     let byte_stream = cap(it, "shape") == "byte stream";
     let why_no_boundaries = match byte_stream {
-        true => "it is a byte stream: `ipc_core::Framed` around it keeps messages of one writer apart",
+        true => {
+            "it is a byte stream: `ipc_core::Framed` around it keeps messages of one writer apart"
+        }
         false => "it does not keep messages apart",
     };
     let needs = [
         (options.boundaries, "boundaries", why_no_boundaries),
-        (options.unrelated, "named", "it has no name: only a process and those it started share it"),
-        (options.crash_safe, "reports peer death", "who waits does not learn that the other side died"),
+        (
+            options.unrelated,
+            "named",
+            "it has no name: only a process and those it started share it",
+        ),
+        (
+            options.crash_safe,
+            "reports peer death",
+            "who waits does not learn that the other side died",
+        ),
         (options.pollable, "pollable", "it has no descriptor to poll"),
         (options.priority, "priority", "its messages cannot overtake others"),
         (options.duplex, "duplex", "it goes one way: two are needed for an answer"),
         (options.fd_passing, "fd passing", "it passes no descriptors"),
     ];
-    if let Some((_, _, why)) = needs.into_iter().find(|(needed, name, _)| *needed && !has(it, name)) {
+    if let Some((_, _, why)) = needs.into_iter().find(|(needed, name, _)| *needed && !has(it, name))
+    {
         return Some(why.to_owned());
     }
     if options.persistent && matches!(cap(it, "persistence"), "process" | "no") {

@@ -36,7 +36,11 @@ fn results() -> Results {
     results.mechanisms = vec![
         mechanism("fifo", &[stream, ("named", "yes"), ("pollable", "yes")], None),
         mechanism("pipe", &[stream, ("pollable", "yes"), ("reports peer death", "yes")], None),
-        mechanism("posix-mq", &[("shape", "message"), ("boundaries", "yes"), ("named", "yes")], Some(8192)),
+        mechanism(
+            "posix-mq",
+            &[("shape", "message"), ("boundaries", "yes"), ("named", "yes")],
+            Some(8192),
+        ),
         mechanism("signal", &[("shape", "notification")], Some(0)),
         fork,
     ];

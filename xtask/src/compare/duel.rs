@@ -260,7 +260,7 @@ impl Duel<'_> {
             key: key.clone(),
             cpus: self.cpus.pinned(key.placement),
             budget_ms: self.budget_ms,
-            spread: Vec::new(),
+            spread: self.cpus.spread(key.placement, key.setting.many()),
             dir: dir.clone(),
             seed,
         };

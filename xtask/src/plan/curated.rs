@@ -1,0 +1,54 @@
+//! The cells that answer "which one should I take", the most important first.
+
+use ipc_bench_schema::{Payload, Placement, Setting, Topology, WaitMode};
+
+use super::Shape;
+
+/// The size of a message where it does not matter much: a cache line.
+pub(super) const SIZE: usize = 64;
+/// How many send to one, or receive from one.
+pub(super) const MANY: u32 = 3;
+
+/// The shapes of cells, each with its rank. When time is short, those with the highest rank are left out of
+/// all mechanisms alike, so that what is left can be compared.
+pub(super) fn shapes() -> Vec<Shape> {
+    use Placement::{CrossCpu, SameCpu};
+    use Topology::{FanIn, FanOut, IdleGap, OpenLoop, PingPong, Setup, Stream};
+    use WaitMode::{Adaptive, Block, Spin};
+    let none = Setting::None;
+    let shape = |rank, topology, setting, size, placement, wait| Shape {
+        rank,
+        topology,
+        setting,
+        size,
+        placement,
+        wait,
+        payload: Payload::Touch,
+    };
+    vec![
+        // How long does a message take? The same CPU, where the mechanism itself is seen, and two, where the
+        // waking is.
+        shape(0, PingPong, none, SIZE, SameCpu, Block),
+        shape(0, PingPong, none, SIZE, CrossCpu, Block),
+        shape(0, Setup, none, SIZE, SameCpu, Block),
+        // How many a second?
+        shape(1, Stream, none, SIZE, CrossCpu, Block),
+        // How long without sleeping?
+        shape(2, PingPong, none, SIZE, CrossCpu, Spin),
+        // How many bytes a second?
+        shape(3, Stream, none, 65536, CrossCpu, Block),
+        // With several senders?
+        shape(4, FanIn, Setting::Many(MANY), SIZE, CrossCpu, Block),
+        shape(5, Stream, none, 4096, CrossCpu, Block),
+        // After a pause, in which the receiver has gone to sleep?
+        shape(6, IdleGap, Setting::Pause(1000), SIZE, CrossCpu, Block),
+        shape(7, Stream, none, SIZE, CrossCpu, Spin),
+        // How long under load?
+        shape(8, OpenLoop, Setting::Poisson, SIZE, CrossCpu, Block),
+        shape(9, PingPong, none, 4096, SameCpu, Block),
+        shape(10, FanOut, Setting::Many(MANY), SIZE, CrossCpu, Block),
+        shape(11, PingPong, none, SIZE, CrossCpu, Adaptive),
+        shape(12, Setup, none, SIZE, CrossCpu, Block),
+        shape(12, PingPong, none, 4096, CrossCpu, Spin),
+    ]
+}
