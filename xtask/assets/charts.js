@@ -8,7 +8,8 @@ const canvas = (width, height, label) =>
     width,
     height,
     role: "img",
-    "aria-label": label,
+    tabindex: 0,
+    "aria-label": `${label}. The arrow keys go from mark to mark.`,
   });
 
 const named = (cell, ...kids) => {
@@ -20,12 +21,16 @@ const named = (cell, ...kids) => {
   if (cell.cpu != null) lines.push(`CPU ${fmtTime(cell.cpu)} a message`);
   if (cell.raw) lines.push(`×raw ${fmtRatio(cell.raw.value)} (${range(cell.raw, fmtRatio)})`);
   if (cell.floor) lines.push(`×floor ${fmtRatio(cell.floor.value)}: ${cell.floorIs}`);
+  for (const low of cell.low) lines.push(`⚠ ${low} is below 1: chance, or measured wrongly`);
+  lines.push(...cell.flags);
   return svg("g", { "data-m": cell.m, "data-tip": lines.join("\n") }, ...kids);
 };
 
+// Whether a topology has a latency for each message; else it has rates.
+const isClocked = (t) => ["ping-pong", "idle-gap", "open-loop", "setup"].includes(t);
 // The figure that a topology is ranked by.
 const figureOf = (t) =>
-  t !== "stream"
+  isClocked(t)
     ? { of: (c) => c.p50, fmt: fmtTime, tick: tickTime, less: true }
     : { of: (c) => c.rate, fmt: fmtRate, tick: tickRate, less: false };
 
@@ -193,8 +198,9 @@ const drawLines = (series, width, options) => {
 };
 
 const drawSweep = (cells, width, t) => {
-  const [of, tick] =
-    t !== "stream" ? [(c) => c.p50 && c.p50.value, tickTime] : [(c) => c.bytes, tickBytes];
+  const [of, tick] = isClocked(t)
+    ? [(c) => c.p50 && c.p50.value, tickTime]
+    : [(c) => c.bytes, tickBytes];
   const byName = new Map();
   for (const c of cells)
     if (c.v !== "raw" && c.s > 0 && of(c)) byName.set(c.n, [...(byName.get(c.n) || []), c]);
@@ -210,6 +216,46 @@ const drawSweep = (cells, width, t) => {
     yTick: tick,
     xTicks: () => sizes.map((s) => [s, tickSize(s)]),
     label: `By message size: ${series.map((s) => s.cell.n).join(", ")}`,
+  });
+};
+
+// The same cells under each setting: after pauses, with so many processes.
+const drawForms = (cells, width, t) => {
+  const figure = figureOf(t);
+  const forms = [...new Set(cells.map((c) => c.k))];
+  const byName = new Map();
+  for (const c of cells)
+    if (c.v !== "raw" && figure.of(c)) byName.set(c.n, [...(byName.get(c.n) || []), c]);
+  const series = [...byName.values()].map((list) => {
+    const points = list.map((c) => [forms.indexOf(c.k), figure.of(c).value]);
+    points.sort((a, b) => a[0] - b[0]);
+    return { cell: list[list.length - 1], points, marks: points };
+  });
+  if (!series.length) return null;
+  return drawLines(series, width, {
+    xOf: (v) => v,
+    yTick: figure.tick,
+    xTicks: () => forms.map((k, i) => [i, k]),
+    label: `By setting: ${series.map((s) => s.cell.n).join(", ")}`,
+  });
+};
+
+// Latency by the messages a second that were due, up to what the mechanism carries.
+const drawLoad = (cells, width, quantile) => {
+  const series = cells
+    .filter((c) => c.v !== "raw")
+    .map((cell) => {
+      const loads = cell.loads.filter((it) => it[quantile] > 0 && it.offered > 0);
+      const points = loads.map((it) => [it.offered, it[quantile]]);
+      return { cell, points, marks: points };
+    })
+    .filter((s) => s.points.length);
+  if (!series.length) return null;
+  return drawLines(series, width, {
+    xOf: Math.log,
+    yTick: tickTime,
+    xTicks: (lo, hi) => logTicks({ lo, hi }, 5).map((x) => [x, tickRate(x)]),
+    label: `${quantile} by load: ${series.map((s) => s.cell.n).join(", ")}`,
   });
 };
 
@@ -368,7 +414,11 @@ const drawHeat = (cells) => {
         const paint = `background:${back};color:var(${ink})`;
         return html(
           "td",
-          { style: paint, title: `${range(c.floor, fmtRatio)} × ${c.floorIs}` },
+          {
+            style: paint,
+            class: c.floor.hi < 1 ? "low" : "",
+            title: `${range(c.floor, fmtRatio)} × ${c.floorIs}`,
+          },
           fmtRatio(c.floor.value),
         );
       }),

@@ -113,6 +113,27 @@ pub(crate) fn ranked_by(topology: Topology) -> (fn(&Cell) -> Option<Interval>, f
     }
 }
 
+/// What it means that a ratio's whole interval lies below 1.
+pub(crate) const BELOW_ONE: &str =
+    "below 1, which cannot be: chance, as one of forty intervals is, or something was measured wrongly";
+
+/// Whether the whole interval lies below 1.
+pub(crate) fn below_one(it: Interval) -> bool {
+    it.hi < 1.0
+}
+
+/// Which ratios of a cell lie below 1.
+pub(crate) fn low(cell: &Cell) -> Vec<&'static str> {
+    let ratios = [("×raw", cell.ratio_raw), ("×floor", cell.ratio_floor)];
+    ratios.into_iter().filter(|(_, it)| it.is_some_and(below_one)).map(|it| it.0).collect()
+}
+
+/// A ratio with its interval, marked where that lies below 1.
+pub(crate) fn ratio(it: Option<Interval>) -> String {
+    let mark = if it.is_some_and(below_one) { " ⚠" } else { "" };
+    with_interval(it, units::ratio) + mark
+}
+
 fn is_measured(cell: &Cell) -> bool {
     cell.status == Status::Ok && cell.variant != Variant::Raw
 }

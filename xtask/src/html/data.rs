@@ -1,8 +1,10 @@
 //! The figures as the page's script reads them.
 
 use ipc_bench_schema::Results;
-use ipc_bench_schema::results::{Cell, Status};
+use ipc_bench_schema::results::{Cell, Load, Status};
 use serde_json::{Value, json};
+
+use crate::report::low;
 
 /// The measured cells as JSON that may stand in a `<script>` element.
 pub(super) fn json(results: &Results) -> String {
@@ -18,7 +20,8 @@ fn of_cell(cell: &Cell) -> Value {
     json!({
         "m": key.mechanism,
         "v": cell.variant.as_str(),
-        "t": key.form(),
+        "t": key.topology.as_str(),
+        "k": key.setting.to_string(),
         "s": key.size,
         "p": key.placement.as_str(),
         "w": key.wait.as_str(),
@@ -31,7 +34,19 @@ fn of_cell(cell: &Cell) -> Value {
         "raw": cell.ratio_raw,
         "floor": cell.ratio_floor,
         "floorIs": cell.floor,
+        "low": low(cell),
+        "flags": cell.flags.iter().map(|it| &it.text).collect::<Vec<_>>(),
+        "loads": cell.loads.iter().map(of_load).collect::<Vec<_>>(),
         "curve": curve(&cell.histogram),
+    })
+}
+
+fn of_load(load: &Load) -> Value {
+    json!({
+        "percent": load.percent,
+        "offered": load.offered_per_s,
+        "p50": load.latency_ns.p50,
+        "p99": load.latency_ns.p99,
     })
 }
 

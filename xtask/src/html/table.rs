@@ -6,7 +6,7 @@ use ipc_bench_schema::results::{Cell, Interval, Status};
 use ipc_bench_schema::{Results, Variant};
 
 use super::escape;
-use crate::report::{interval_parts, units};
+use crate::report::{BELOW_ONE, below_one, interval_parts, units};
 
 /// Title of a column and what it means.
 const COLUMNS: [(&str, &str); 14] = [
@@ -46,10 +46,11 @@ fn row(out: &mut String, cell: &Cell) {
     let raw = if cell.variant == Variant::Raw { " class=\"raw\"" } else { "" };
     let _ = write!(
         out,
-        "<tr{raw} data-m=\"{mechanism}\" data-v=\"{}\" data-t=\"{}\" data-s=\"{}\" data-p=\"{}\" \
+        "<tr{raw} data-m=\"{mechanism}\" data-v=\"{}\" data-t=\"{}\" data-k=\"{}\" data-s=\"{}\" data-p=\"{}\" \
          data-w=\"{}\"><th scope=\"row\">{mechanism}</th>",
         cell.variant,
-        key.form(),
+        key.topology,
+        key.setting,
         key.size,
         key.placement,
         key.wait
@@ -64,8 +65,8 @@ fn row(out: &mut String, cell: &Cell) {
     plain(out, cell.bytes_per_s, units::bytes_per_s);
     plain(out, cell.cpu_ns_per_msg, units::time);
     plain(out, cell.ctx_switches_per_msg, units::count);
-    interval(out, cell.ratio_raw, units::ratio);
-    interval(out, cell.ratio_floor, units::ratio);
+    ratio(out, cell.ratio_raw);
+    ratio(out, cell.ratio_floor);
     out.push_str("</tr>");
 }
 
@@ -82,6 +83,16 @@ fn interval(out: &mut String, it: Option<Interval>, unit: fn(f64) -> String) {
         },
     );
     figure(out, it.map(|it| it.value), &shown);
+}
+
+/// An interval, marked where it lies below 1.
+fn ratio(out: &mut String, it: Option<Interval>) {
+    if !it.is_some_and(below_one) {
+        return interval(out, it, units::ratio);
+    }
+    let mut shown = String::new();
+    interval(&mut shown, it, units::ratio);
+    out.push_str(&shown.replacen("<td class=\"n\"", &format!("<td class=\"n low\" title=\"{BELOW_ONE}\""), 1));
 }
 
 /// A cell with the number that it is sorted by.

@@ -4,7 +4,7 @@ use anyhow::{Result, anyhow};
 use ipc_bench_schema::Results;
 use ipc_bench_schema::results::{Cell, Interval};
 
-use super::status_word;
+use super::{low, status_word};
 
 const HEADER: &[&str] = &[
     "mechanism",
@@ -41,6 +41,8 @@ const HEADER: &[&str] = &[
     "ratio_floor_lo",
     "ratio_floor_hi",
     "floor",
+    "below_one",
+    "flags",
 ];
 
 /// The file. A figure that was not measured is an empty field.
@@ -85,6 +87,8 @@ fn row(cell: &Cell) -> Vec<String> {
     row.extend(interval(cell.ratio_raw));
     row.extend(interval(cell.ratio_floor));
     row.push(cell.floor.clone().unwrap_or_default());
+    row.push(low(cell).join(" "));
+    row.push(cell.flags.iter().map(|it| it.kind.as_str()).collect::<Vec<_>>().join(" "));
     row
 }
 
@@ -107,6 +111,7 @@ mod tests {
         let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
         assert_eq!(rows.len(), example::results().cells.len());
         assert_eq!(&rows[0][0], "pipe");
-        assert_eq!(rows[0][12].parse::<f64>().unwrap(), 5100.0);
+        let p50 = super::HEADER.iter().position(|it| *it == "rtt_p50_ns").unwrap();
+        assert_eq!(rows[0][p50].parse::<f64>().unwrap(), 5100.0);
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use ipc_bench_schema::Results;
 
 use super::{
-    floor_lines, groups, headline, label, setting, status_word, units, with_interval,
+    BELOW_ONE, floor_lines, groups, headline, label, low, ratio, setting, status_word, units, with_interval,
     without_figures,
 };
 
@@ -57,10 +57,13 @@ pub(super) fn render(results: &Results) -> String {
             }
             row.push(show(cell.cpu_ns_per_msg, units::time));
             row.push(show(cell.ctx_switches_per_msg, units::count));
-            row.push(with_interval(cell.ratio_raw, units::ratio));
-            row.push(with_interval(cell.ratio_floor, units::ratio));
+            row.push(ratio(cell.ratio_raw));
+            row.push(ratio(cell.ratio_floor));
             let _ = writeln!(out, "| {} |", row.join(" | "));
         }
+    }
+    if results.cells.iter().any(|it| !low(it).is_empty()) {
+        let _ = writeln!(out, "\n⚠ {BELOW_ONE}.");
     }
     let floors = floor_lines(results);
     list(

@@ -8,7 +8,7 @@ use ipc_bench_schema::results::Cell;
 use ipc_bench_schema::{Results, Topology};
 
 use super::{
-    Group, floor_lines, groups, headline, label, setting, status_word, units, with_interval,
+    BELOW_ONE, Group, floor_lines, groups, headline, label, low, ratio, setting, status_word, units, with_interval,
     without_figures,
 };
 
@@ -42,6 +42,9 @@ pub(crate) fn render(results: &Results) -> String {
     out.push_str("\nFloors, what the machine itself charges:\n");
     for (name, value) in floor_lines(results) {
         let _ = writeln!(out, "  {name}: {value}");
+    }
+    if results.cells.iter().any(|it| !low(it).is_empty()) {
+        let _ = writeln!(out, "⚠ {BELOW_ONE}");
     }
     for warning in &results.host.warnings {
         let _ = writeln!(out, "warning: {warning}");
@@ -89,7 +92,7 @@ fn row(cell: &Cell, trips: bool) -> Vec<Field> {
     }
     row.push(show(cell.cpu_ns_per_msg, units::time));
     row.push(show(cell.ctx_switches_per_msg, units::count));
-    row.push(with_interval(cell.ratio_raw, units::ratio));
+    row.push(ratio(cell.ratio_raw));
     row.push(show(cell.ratio_floor.map(|it| it.value), units::ratio));
     row.into_iter().map(Field::new).collect()
 }
