@@ -78,7 +78,7 @@
         { class: "here", "data-at": at, href: "#", "aria-label": `Link to ${title.textContent}` },
         "#",
       );
-      title.append(" ", link);
+      title.append("\u00a0", link);
     }
   };
   const goThere = () => {

@@ -114,8 +114,7 @@ pub(crate) fn ranked_by(topology: Topology) -> (fn(&Cell) -> Option<Interval>, f
 }
 
 /// What it means that a ratio's whole interval lies below 1.
-pub(crate) const BELOW_ONE: &str =
-    "below 1, which cannot be: chance, as one of forty intervals is, or something was measured wrongly";
+pub(crate) const BELOW_ONE: &str = "below 1, which cannot be: chance, as one of forty intervals is, or something was measured wrongly";
 
 /// Whether the whole interval lies below 1.
 pub(crate) fn below_one(it: Interval) -> bool {

@@ -48,12 +48,7 @@ fn row(out: &mut String, cell: &Cell) {
         out,
         "<tr{raw} data-m=\"{mechanism}\" data-v=\"{}\" data-t=\"{}\" data-k=\"{}\" data-s=\"{}\" data-p=\"{}\" \
          data-w=\"{}\"><th scope=\"row\">{mechanism}</th>",
-        cell.variant,
-        key.topology,
-        key.setting,
-        key.size,
-        key.placement,
-        key.wait
+        cell.variant, key.topology, key.setting, key.size, key.placement, key.wait
     );
     let _ = write!(out, "<td>{}</td><td>{}</td>", cell.variant, key.form());
     figure(out, Some(key.size as f64), &units::size(key.size));
@@ -92,7 +87,11 @@ fn ratio(out: &mut String, it: Option<Interval>) {
     }
     let mut shown = String::new();
     interval(&mut shown, it, units::ratio);
-    out.push_str(&shown.replacen("<td class=\"n\"", &format!("<td class=\"n low\" title=\"{BELOW_ONE}\""), 1));
+    out.push_str(&shown.replacen(
+        "<td class=\"n\"",
+        &format!("<td class=\"n low\" title=\"{BELOW_ONE}\""),
+        1,
+    ));
 }
 
 /// A cell with the number that it is sorted by.

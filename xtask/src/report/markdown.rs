@@ -3,11 +3,13 @@
 use std::fmt::Write as _;
 
 use ipc_bench_schema::Results;
+use ipc_bench_schema::results::Round;
 
 use super::{
-    BELOW_ONE, floor_lines, groups, headline, label, low, ratio, setting, status_word, units, with_interval,
-    without_figures,
+    BELOW_ONE, floor_lines, groups, headline, label, low, ratio, setting, status_word, units,
+    with_interval, without_figures,
 };
+use crate::stats::median;
 
 /// The file.
 pub(super) fn render(results: &Results) -> String {
@@ -136,8 +138,31 @@ pub(crate) fn environment(results: &Results) -> Vec<(String, String)> {
     ];
     let mut lines: Vec<_> =
         known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+    lines.extend(steadiness(results));
     lines.extend(host.limits.clone());
     lines.extend(host.mitigations.clone());
+    lines
+}
+
+/// How the machine did while it measured, where the rounds say so.
+fn steadiness(results: &Results) -> Vec<(String, String)> {
+    let mut lines = Vec::new();
+    let cpus: std::collections::BTreeSet<_> =
+        results.rounds.iter().flat_map(|it| it.sentinel_ns.iter().map(|it| it.0)).collect();
+    for cpu in cpus {
+        let of_round =
+            |it: &Round| it.sentinel_ns.iter().find(|it| it.0 == cpu).map(|it| it.1 as f64);
+        let times: Vec<_> = results.rounds.iter().filter_map(of_round).collect();
+        let Some(usual) = median(&times) else { continue };
+        let shown: Vec<_> = times.iter().map(|it| format!("{:.2}", it / usual)).collect();
+        let name = format!("the same work on CPU {cpu}, by round, 1 is the median");
+        lines.push((name, shown.join(" ")));
+    }
+    let steal: Vec<_> = results.rounds.iter().filter_map(|it| it.steal_share).collect();
+    if !steal.is_empty() {
+        let shown: Vec<_> = steal.iter().map(|it| format!("{:.1} %", it * 100.0)).collect();
+        lines.push(("CPU time that other guests took, by round".to_owned(), shown.join(" ")));
+    }
     lines
 }
 
@@ -145,6 +170,23 @@ pub(crate) fn environment(results: &Results) -> Vec<(String, String)> {
 mod tests {
     use super::*;
     use crate::report::example;
+
+    #[test]
+    fn the_environment_says_how_steady_the_machine_was() {
+        let mut results = example::results();
+        let round = |ns, steal| Round {
+            seconds: 1.0,
+            sentinel_ns: vec![(1, ns)],
+            steal_share: Some(steal),
+        };
+        results.rounds = vec![round(1000, 0.0), round(1000, 0.25), round(1100, 0.0)];
+        let text = render(&results);
+        assert!(
+            text.contains("the same work on CPU 1, by round, 1 is the median: 1.00 1.00 1.10"),
+            "{text}"
+        );
+        assert!(text.contains("by round: 0.0 % 25.0 % 0.0 %"), "{text}");
+    }
 
     #[test]
     fn every_group_has_its_table() {

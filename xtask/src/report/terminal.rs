@@ -8,8 +8,8 @@ use ipc_bench_schema::results::Cell;
 use ipc_bench_schema::{Results, Topology};
 
 use super::{
-    BELOW_ONE, Group, floor_lines, groups, headline, label, low, ratio, setting, status_word, units, with_interval,
-    without_figures,
+    BELOW_ONE, Group, floor_lines, groups, headline, label, low, ratio, setting, status_word,
+    units, with_interval, without_figures,
 };
 
 /// Prints to standard output; nobody is left to tell when it is closed.

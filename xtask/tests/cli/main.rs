@@ -4,4 +4,5 @@ mod bench;
 mod compare;
 mod harness;
 mod resume;
+mod tools;
 mod usage;
