@@ -119,6 +119,9 @@ pub(crate) struct CompareOptions {
     /// Measure these two ipc-peer binaries in turns
     #[arg(long, value_name = "BEFORE,AFTER", value_delimiter = ',', conflicts_with = "against")]
     pub(crate) peers: Vec<PathBuf>,
+    /// Make a mechanism slower on the side of AFTER, on purpose, to see that it is noticed: pipe:5, by 5 %
+    #[arg(long, value_name = "ID:PER CENT", value_parser = parse_drag, conflicts_with = "before")]
+    pub(crate) drag: Option<String>,
     /// Only ask whether two runs agree: for 95 % of the cells the intervals overlap
     #[arg(long, requires = "before")]
     pub(crate) agree: bool,
@@ -286,6 +289,18 @@ fn parse_percent(word: &str) -> Result<f64, String> {
     if (0.0..=100.0).contains(&percent) { Ok(percent / 100.0) } else { Err("give 0 to 100".into()) }
 }
 
+/// Checks `pipe:5`, which is for the peer to read.
+fn parse_drag(word: &str) -> Result<String, String> {
+    let (id, percent) =
+        word.split_once(':').ok_or("give a mechanism and per cent, such as pipe:5")?;
+    parse_percent(percent)?;
+    if id.is_empty() {
+        Err("name a mechanism before the colon".to_owned())
+    } else {
+        Ok(word.to_owned())
+    }
+}
+
 /// Reads `50000`, `50k` or `2M`: messages a second.
 fn parse_rate(word: &str) -> Result<f64, String> {
     let word = word.trim().trim_end_matches("/s");
@@ -351,6 +366,8 @@ mod tests {
         for word in ["", "x", "-1", "0", "5 apples", "inf", "NaN"] {
             assert!(parse_rate(word).is_err() && parse_time(word).is_err(), "{word:?}");
         }
+        assert_eq!(parse_drag("pipe:5").as_deref(), Ok("pipe:5"));
+        assert!(["pipe", ":5", "pipe:x"].into_iter().all(|it| parse_drag(it).is_err()));
         assert!(parse_percent("-1").is_err() && parse_percent("many").is_err());
         assert!(parse_time("20").is_err(), "of what?");
     }

@@ -41,14 +41,15 @@ pub(crate) fn run(options: &CompareOptions) -> Result<ExitCode> {
             let _base = Base::open(None)?;
             let interrupts = Interrupts::new()?;
             let built = revision::build(against, options.candidate.as_deref(), &interrupts)?;
-            duel::compare(options, &built.before, &built.after, built.names, &interrupts)?
+            let after = built.after.dragged(options.drag.clone());
+            duel::compare(options, &built.before, &after, built.names, &interrupts)?
         }
         (None, None, [before, after]) => {
             let _base = Base::open(None)?;
             let interrupts = Interrupts::new()?;
             let names = [before, after].map(|it| it.display().to_string());
             let before = Peer::new(Some(before), &interrupts)?;
-            let after = Peer::new(Some(after), &interrupts)?;
+            let after = Peer::new(Some(after), &interrupts)?.dragged(options.drag.clone());
             duel::compare(options, &before, &after, names, &interrupts)?
         }
         (None, None, []) => {

@@ -13,6 +13,8 @@ use crate::child::{self, Ended, Finished, Stderr};
 use crate::error::{Stopped, Usage, one_line};
 use crate::interrupt::Interrupts;
 
+/// The environment variable by which a peer is told to slow a mechanism down (`drag.rs` of ipc-benches).
+const SLOW: &str = "IPC_BENCH_SLOW";
 /// How much of a peer's standard error is quoted.
 const QUOTE: usize = 600;
 
@@ -20,6 +22,8 @@ const QUOTE: usize = 600;
 #[derive(Debug)]
 pub(crate) struct Peer {
     path: PathBuf,
+    /// What it is to slow down on purpose.
+    drag: Option<String>,
 }
 
 /// What came of asking a peer: its answer, or why there is none.
@@ -34,7 +38,7 @@ impl Peer {
         let path = path.canonicalize().map_err(|err| {
             Usage::error(format!("no peer at {}: {err}: give --peer a binary", path.display()))
         })?;
-        Ok(Self { path })
+        Ok(Self { path, drag: None })
     }
 
     /// The peer of the workspace in `root`, built in release; into a directory other than Cargo's own, if one is
@@ -64,7 +68,12 @@ impl Peer {
         }
         let path = artifact(&done.stdout)
             .ok_or_else(|| anyhow!("cargo did not name the ipc-peer it built"))?;
-        Ok(Self { path })
+        Ok(Self { path, drag: None })
+    }
+
+    /// The same program, which makes one of its mechanisms slower than it is: `pipe:5`, by 5 %.
+    pub(crate) fn dragged(self, drag: Option<String>) -> Self {
+        Self { drag, ..self }
     }
 
     /// The program.
@@ -121,6 +130,9 @@ impl Peer {
     fn ask(&self, args: &[&str], limit: Duration, interrupts: &Interrupts) -> Result<Finished> {
         let mut command = Command::new(&self.path);
         command.args(args);
+        if let Some(drag) = &self.drag {
+            command.env(SLOW, drag);
+        }
         child::run(&mut command, Stderr::Capture, Some(limit), interrupts)
     }
 }

@@ -67,6 +67,9 @@ pub(super) fn compare(
     let mut again: Vec<_> =
         suspects.iter().map(|&cell| Contest::new(cells[cell].key.clone())).collect();
     let mut notes = Vec::new();
+    if let Some(drag) = &options.drag {
+        notes.push(format!("the later side was made slower on purpose: {drag} %"));
+    }
     if !again.is_empty() {
         let line = format!("{} cells look different and are measured again", again.len());
         duel.progress.say(&line);
@@ -99,7 +102,7 @@ pub(super) fn compare(
     Ok(Comparison {
         names,
         method: format!(
-            "measured in turns, {rounds} rounds of four runs, then {} for what looked different; sign-flip tests, \
+            "measured in turns, {rounds} rounds of four runs, then {} for what looked different; signed-rank tests, \
              corrected for their number",
             rounds.max(ROUNDS_AGAIN)
         ),

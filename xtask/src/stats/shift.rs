@@ -9,7 +9,7 @@ use ipc_bench_schema::results::Interval;
 use super::RESAMPLES;
 
 /// Relabellings of one test where not all of them are tried.
-const FLIPS: usize = 10_000;
+const FLIPS: usize = 20_000;
 /// With so many rounds or fewer, every choice of signs is tried.
 const EXACT: usize = 12;
 
@@ -80,29 +80,36 @@ fn ratio_of(value: f64, drawn: &[f64], wrong: f64) -> Interval {
 }
 
 /// How often shifts like these come about where there is none: where nothing differs, each is as likely to have
-/// the other sign (a sign-flip test, two-sided).
+/// the other sign (Wilcoxon's signed-rank test, two-sided). Ranks are what is summed, so that a round in which
+/// something else ran counts for no more than any other.
 pub(crate) fn chance(shifts: &[f64], seed: u64) -> f64 {
-    let Some(seen) = middle_mean(shifts).map(f64::abs) else {
-        return 1.0;
+    let ranks = ranks(shifts);
+    let sum = |sign: &mut dyn FnMut(usize) -> bool| {
+        let signed = ranks.iter().enumerate().map(|(i, rank)| if sign(i) { *rank } else { -rank });
+        signed.sum::<f64>().abs()
     };
-    // What is as far out as what was seen must count, however its sum was rounded.
-    let seen = seen * (1.0 - 1e-12);
-    let mut flipped = vec![0.0; shifts.len()];
-    let mut extreme = |sign: &mut dyn FnMut(usize) -> bool| {
-        for (i, (to, from)) in flipped.iter_mut().zip(shifts).enumerate() {
-            *to = if sign(i) { -from } else { *from };
-        }
-        flipped.sort_unstable_by(f64::total_cmp);
-        middle_mean_of_sorted(&flipped).is_some_and(|it| it.abs() >= seen)
-    };
+    let seen = sum(&mut |i| shifts[i] > 0.0);
     if shifts.len() <= EXACT {
         let all = 1_u32 << shifts.len();
-        let count = (0..all).filter(|bits| extreme(&mut |i| bits >> i & 1 == 1)).count();
+        let count = (0..all).filter(|bits| sum(&mut |i| bits >> i & 1 == 1) >= seen).count();
         return count as f64 / f64::from(all);
     }
     let mut rng = fastrand::Rng::with_seed(seed);
-    let count = (0..FLIPS).filter(|_| extreme(&mut |_| rng.bool())).count();
+    let count = (0..FLIPS).filter(|_| sum(&mut |_| rng.bool()) >= seen).count();
     (count + 1) as f64 / (FLIPS + 1) as f64
+}
+
+/// The rank of each by how far it is from zero, from 1 on; the mean rank where some are equally far, and 0
+/// for no shift at all.
+fn ranks(shifts: &[f64]) -> Vec<f64> {
+    let far: Vec<_> = shifts.iter().map(|it| it.abs()).collect();
+    let rank = |it: &f64| {
+        let (less, same) = far.iter().fold((0, 0), |(less, same), other| {
+            (less + usize::from(other < it), same + usize::from(other == it))
+        });
+        if *it == 0.0 { 0.0 } else { less as f64 + (same as f64 + 1.0) / 2.0 }
+    };
+    far.iter().map(rank).collect()
 }
 
 /// Which of many tests hold although they are many: Holm's procedure. If nothing differs anywhere, any holds at
@@ -152,6 +159,17 @@ mod tests {
         });
         let found = found.count();
         assert!(found >= 54, "{found} of 60");
+    }
+
+    #[test]
+    fn a_difference_without_noise_is_the_surest() {
+        assert!(chance(&[0.05; 24], 1) < 0.001);
+        assert_eq!(chance(&[0.05; 10], 1), 2.0 / 1024.0);
+        assert_eq!((chance(&[0.0; 10], 1), chance(&[], 1)), (1.0, 1.0));
+        // One round in which something else ran takes nothing away from the rest.
+        let mut shifts = vec![0.05; 23];
+        shifts.push(-3.0);
+        assert!(chance(&shifts, 1) < 0.02);
     }
 
     #[test]

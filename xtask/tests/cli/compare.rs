@@ -65,6 +65,19 @@ fn five_per_cent_are_reported_and_the_other_way_round_they_are_not() {
 }
 
 #[test]
+fn a_side_is_slowed_down_on_purpose() {
+    let bench = Bench::new(
+        r#"ns=2000; if [ "$IPC_BENCH_SLOW" = pipe:5 ]; then ns=2100; fi
+        ours="{\"variant\":\"ours\",\"rtt_ns\":null,\"messages\":1,\"elapsed_ns\":$ns,\"cpu_ns\":1,\"ctx_switches\":0}"
+        answer "\"status\":\"ok\",\"samples\":[$ours]""#,
+    );
+    let output = finish(&mut in_turns(&bench, &bench, "--drag pipe:5"));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("slower on purpose: pipe:5 %") && said.contains("1.050"), "{said}");
+}
+
+#[test]
 fn less_than_the_noise_is_nothing() {
     let (fast, slow) = (peer_of(2000), peer_of(2100));
     let output = finish(&mut in_turns(&fast, &slow, "--noise 10"));
