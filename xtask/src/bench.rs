@@ -2,6 +2,7 @@
 
 mod campaign;
 mod journal;
+mod machine;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
@@ -16,7 +17,7 @@ use crate::error::{Stopped, status_of_signal};
 use crate::interrupt::Interrupts;
 use crate::pace::Pace;
 use crate::peer::Peer;
-use crate::plan::{Planned, Preset, plan};
+use crate::plan::{Planned, Preset, absent, plan};
 use crate::progress::Progress;
 use crate::store::{Base, RESULTS, Run};
 use crate::tally::Tally;
@@ -26,6 +27,8 @@ use journal::{Found, Journal};
 
 /// The budget where neither the user nor a deadline sets one, in milliseconds.
 const BUDGET_MS: u64 = 50;
+/// How many floors there are.
+const FLOORS: u64 = 7;
 /// The budget of the first look at each cell, in milliseconds.
 const PILOT_MS: u64 = 2;
 
@@ -44,8 +47,14 @@ pub(crate) fn run(options: &BenchOptions) -> Result<ExitCode> {
     let interrupts = Interrupts::new()?;
     // Before the build, which is a load of its own.
     let host = host::read(found.as_ref().map_or(&cpus, |(_, found)| &found.header.cpus));
-    let peer = Peer::new(options.peer.as_deref(), &interrupts)?;
-    let info = peer.list(&interrupts)?;
+    let peer = match options.peers {
+        true => Peer::with_peers(&interrupts)?,
+        false => Peer::new(options.peer.as_deref(), &interrupts)?,
+    };
+    let info = match options.planted {
+        true => peer.list_planted(&interrupts)?,
+        false => peer.list(&interrupts)?,
+    };
     let mut campaign = match found {
         None => begin(options, &base, cpus, host, info, &peer, &interrupts)?,
         Some((run, found)) => {
@@ -141,6 +150,8 @@ fn begin<'a>(
             rounds,
             seed: options.seed.unwrap_or_else(|| u64::from(fastrand::u32(..))),
             pinned_cpus: cpus.pair.to_vec(),
+            pair: cpus.relation(),
+            left_out: absent(options, &cpus),
             ..Config::default()
         },
         build: provenance::build(),
@@ -151,6 +162,9 @@ fn begin<'a>(
         floors: Floors::default(),
         mechanisms: info.mechanisms,
         tallies: planned.into_iter().map(Tally::new).collect(),
+        rounds: Vec::new(),
+        sentinel_ns: Vec::new(),
+        enough_ms: preset.enough_ms(),
         run: base.begin(now)?,
         journal: Journal::default(),
         progress: Progress::new(options.json),
@@ -184,6 +198,9 @@ fn go_on<'a>(
         floors: Floors::default(),
         mechanisms: header.mechanisms,
         tallies: header.cells.into_iter().map(Tally::new).collect(),
+        rounds: Vec::new(),
+        sentinel_ns: Vec::new(),
+        enough_ms: 0,
         run,
         journal: Journal::default(),
         progress: Progress::new(options.json),
@@ -205,7 +222,13 @@ fn pace(options: &BenchOptions, preset: Preset, start: Instant, planned: &[Plann
     let variants = most_variants(planned);
     match (options.budget_ms, preset.allowance()) {
         (Some(budget), _) => Pace::new(None, budget, variants),
-        (None, Some(allowance)) => Pace::new(Some(start + allowance), PILOT_MS, variants),
+        (None, Some(allowance)) => {
+            // Each round's floors take their part.
+            let rounds = options.rounds.map_or(preset.rounds(), |rounds| rounds as usize);
+            let floors = FLOORS * preset.floor_budget_ms() + 50;
+            let floors = Duration::from_millis(floors * rounds as u64).min(allowance / 4);
+            Pace::new(Some(start + allowance - floors), PILOT_MS, variants)
+        }
         (None, None) => Pace::new(None, BUDGET_MS, variants),
     }
 }

@@ -29,6 +29,8 @@ pub(crate) enum Command {
     List(ListOptions),
     /// Write docs/CHOOSING.md from the sample result, or check that it is up to date
     Choosing(ChoosingOptions),
+    /// Measure mechanisms that are faulty on purpose, and say whether each fault is found
+    SelfTest(SelfTestOptions),
     /// Print the JSON Schema of results.json
     Schema,
     /// Print a script that completes this command line in a shell
@@ -83,6 +85,9 @@ pub(crate) struct BenchOptions {
     /// Measure other people's libraries as well: builds ipc-peer with its feature `peers`
     #[arg(long, conflicts_with = "peer")]
     pub(crate) peers: bool,
+    /// Measure the mechanisms that are faulty on purpose, and no others
+    #[arg(long, hide = true)]
+    pub(crate) planted: bool,
     /// Go on with a run that was stopped: the latest, or the one in this directory
     #[arg(
         long, value_name = "DIR", num_args = 0..=1,
@@ -95,6 +100,14 @@ pub(crate) struct BenchOptions {
     /// Tell a program how it goes: an object of JSON a line on standard output, and no tables
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Options of `self-test`.
+#[derive(Debug, Args)]
+pub(crate) struct SelfTestOptions {
+    /// Test with this ipc-peer binary instead of building one; it may have debug assertions
+    #[arg(long, value_name = "PATH")]
+    pub(crate) peer: Option<PathBuf>,
 }
 
 /// Options of `compare`.

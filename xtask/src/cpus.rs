@@ -82,7 +82,9 @@ impl Cpus {
             Placement::CrossL3 => "of one node have last-level caches of their own",
             Placement::CrossNuma => "are on two NUMA nodes",
             _ => {
-                return Some("only one CPU may be used: two processes cannot run on two".to_owned());
+                return Some(
+                    "only one CPU may be used: two processes cannot run on two".to_owned(),
+                );
             }
         };
         Some(format!("no two of the CPUs that may be used {what}"))

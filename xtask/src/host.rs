@@ -54,6 +54,12 @@ pub(crate) fn warnings(host: &Host, cpus: &Cpus, rounds: usize) -> Vec<String> {
             "the frequency governor is {governor}, not performance: a CPU that slept wakes up slow"
         ));
     }
+    if let Ok(slow) = std::env::var("IPC_BENCH_SLOW") {
+        warnings.push(format!(
+            "IPC_BENCH_SLOW={slow} was set: what it names was slowed down on purpose, and its figures mean \
+             nothing"
+        ));
+    }
     if !cpus.two() {
         warnings.push("only one CPU is used: nothing was measured across CPUs".to_owned());
     }

@@ -30,6 +30,7 @@ mod plan;
 mod progress;
 mod provenance;
 mod report;
+mod self_test;
 mod stats;
 mod store;
 mod tally;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         cli::Command::Advise(options) => advise::run(&options),
         cli::Command::List(options) => list::run(&options),
         cli::Command::Choosing(options) => choosing::run(&options),
+        cli::Command::SelfTest(options) => self_test::run(&options),
         cli::Command::Schema => schema(),
         cli::Command::Completions(options) => completions::run(&options),
     };

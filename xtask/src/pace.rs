@@ -55,6 +55,13 @@ impl Pace {
         self.per_run = overhead + self.measuring();
     }
 
+    /// Goes back to a brief budget, for a first look.
+    pub(crate) fn begin(&mut self) {
+        let overhead = self.overhead();
+        self.budget_ms = LEAST_MS;
+        self.per_run = overhead + self.measuring();
+    }
+
     /// Makes the budget smaller if `runs` more runs would end too late. It never grows: rounds
     /// should be alike.
     pub(crate) fn shrink(&mut self, runs: usize, now: Instant) {

@@ -41,11 +41,25 @@ impl Peer {
         Ok(Self { path, drag: None })
     }
 
+    /// The workspace's own, with other people's libraries.
+    pub(crate) fn with_peers(interrupts: &Interrupts) -> Result<Self> {
+        Self::build_with(&crate::provenance::workspace(), None, &["peers"], interrupts)
+    }
+
     /// The peer of the workspace in `root`, built in release; into a directory other than Cargo's own, if one is
     /// given.
     pub(crate) fn build(
         root: &Path,
         target: Option<&Path>,
+        interrupts: &Interrupts,
+    ) -> Result<Self> {
+        Self::build_with(root, target, &[], interrupts)
+    }
+
+    fn build_with(
+        root: &Path,
+        target: Option<&Path>,
+        features: &[&str],
         interrupts: &Interrupts,
     ) -> Result<Self> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -57,6 +71,9 @@ impl Peer {
             "--bin=ipc-peer",
             "--message-format=json-render-diagnostics",
         ]);
+        if !features.is_empty() {
+            command.arg("--features").arg(features.join(","));
+        }
         if let Some(target) = target {
             command.arg("--target-dir").arg(target);
         }
@@ -79,6 +96,13 @@ impl Peer {
     /// The program.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The mechanisms that are faulty on purpose. Nobody reads their figures, so that a peer with debug
+    /// assertions will do.
+    pub(crate) fn list_planted(&self, interrupts: &Interrupts) -> Result<PeerInfo> {
+        let done = self.ask(&["list", "--planted"], Duration::from_secs(60), interrupts)?;
+        answer(&done)?.map_err(|why| anyhow!("{} list --planted: {why}", self.path.display()))
     }
 
     /// What can be measured. A peer built with debug assertions is refused.
@@ -105,8 +129,8 @@ impl Peer {
         request: &FloorRequest,
         interrupts: &Interrupts,
     ) -> Result<Answer<FloorReport>> {
-        // There are about seven floors.
-        let limit = Duration::from_millis(70 * request.budget_ms) + Duration::from_secs(10);
+        // There are about eight floors.
+        let limit = Duration::from_millis(80 * request.budget_ms) + Duration::from_secs(10);
         let request = serde_json::to_string(request)?;
         let done = self.ask(&["floors", &request], limit, interrupts)?;
         answer(&done)

@@ -1,9 +1,12 @@
 //! What is known of one cell while the rounds go by, and what it amounts to.
 
+mod doubts;
+mod loads;
+
 use std::collections::BTreeMap;
 
 use ipc_bench_schema::results::{Cell, Floors, Interval, Status};
-use ipc_bench_schema::{CellKey, Outcome, Topology, Variant, VariantSample};
+use ipc_bench_schema::{CellKey, LoadSample, Outcome, Topology, Variant, VariantSample};
 
 use crate::floors;
 use crate::plan::Planned;
@@ -20,9 +23,11 @@ pub(crate) struct Tally {
 }
 
 /// One variant in one round.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Figures {
     p50: Option<f64>,
+    halves_ns: Option<[f64; 2]>,
+    loads: Vec<LoadSample>,
     ns_per_msg: f64,
     cpu_ns: f64,
     ctx_switches: f64,
@@ -53,7 +58,8 @@ impl Tally {
         let figures = samples.iter().map(|it| (it.variant, Figures::of(it)));
         self.rounds.push(figures.collect());
         for sample in &samples {
-            if let Some(pairs) = &sample.rtt_ns {
+            let latencies = loads::typical_of(&sample.loads).map(|it| &it.latency_ns);
+            if let Some(pairs) = sample.rtt_ns.as_ref().or(latencies) {
                 self.merged.entry(sample.variant).or_default().add(pairs);
             }
         }
@@ -129,6 +135,18 @@ impl Tally {
             cell.ratio_floor = interval(&cell.per_round_ns, seed).map(|it| divided(it, floor.ns));
             cell.floor = Some(floor.words);
         }
+        let of_rounds: Vec<_> = rounds.iter().map(|it| it.loads.as_slice()).collect();
+        cell.loads = loads::sum_up(&of_rounds, seed);
+        let p50 = cell.rtt_p50_interval.map(|it| it.value);
+        cell.probe_share = doubts::probe(&cell.key, p50, floors);
+        let halves: Vec<_> = rounds.iter().filter_map(|it| it.halves_ns).collect();
+        let flags = [
+            doubts::crowded(&cell.key, self.planned.room),
+            doubts::unsteady(&halves, seed),
+            doubts::drift(&cell.per_round_ns),
+            doubts::probed(cell.probe_share),
+        ];
+        cell.flags = flags.into_iter().flatten().collect();
         cell
     }
 
@@ -147,7 +165,12 @@ impl Figures {
     fn of(sample: &VariantSample) -> Self {
         let messages = sample.messages as f64;
         Self {
-            p50: sample.rtt_ns.as_deref().and_then(|pairs| Distribution::of(pairs).median()),
+            p50: match &sample.rtt_ns {
+                Some(pairs) => Distribution::of(pairs).median(),
+                None => loads::typical(&sample.loads),
+            },
+            halves_ns: sample.halves_ns,
+            loads: sample.loads.clone(),
             ns_per_msg: sample.elapsed_ns as f64 / messages,
             cpu_ns: sample.cpu_ns as f64 / messages,
             ctx_switches: sample.ctx_switches as f64 / messages,

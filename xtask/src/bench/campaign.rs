@@ -4,22 +4,27 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use ipc_bench_schema::results::{Build, Config, Floors, Host};
+use ipc_bench_schema::results::{Build, Config, Floors, Host, Round};
 use ipc_bench_schema::{
     CellKey, FloorReport, FloorRequest, MechanismInfo, Outcome, Results, RunRequest, SCHEMA,
 };
 use tempfile::TempDir;
 
 use super::journal::{Entry, Found, Header, Journal};
+use super::machine::{self, Ticks};
 use crate::cpus::Cpus;
 use crate::floors;
 use crate::interrupt::Interrupts;
 use crate::pace::Pace;
 use crate::peer::Peer;
+use crate::plan;
 use crate::progress::Progress;
 use crate::report::units;
 use crate::store::Run;
 use crate::tally::{Tally, alarms};
+
+/// What the first look at a cell and its runs are expected to cost beside their budget, until that is seen.
+const EXPECTED: Duration = Duration::from_millis(20);
 
 /// Everything that a run needs and knows.
 #[derive(Debug)]
@@ -46,6 +51,12 @@ pub(super) struct Campaign<'a> {
     /// What the peer says of the mechanisms.
     pub(super) mechanisms: Vec<MechanismInfo>,
     pub(super) tallies: Vec<Tally>,
+    /// How the machine did in the rounds so far.
+    pub(super) rounds: Vec<Round>,
+    /// What this round's floors say of the sentinel.
+    pub(super) sentinel_ns: Vec<(usize, u64)>,
+    /// With less for a variant, cells are left out instead.
+    pub(super) enough_ms: u64,
     pub(super) run: Run,
     pub(super) journal: Journal,
     pub(super) progress: Progress,
@@ -57,6 +68,7 @@ impl Campaign<'_> {
         self.save()?;
         if !self.journal.has_begun() {
             if self.pace.adapts() {
+                self.make_room(Some(EXPECTED));
                 self.look()?;
             }
             let header = self.header()?;
@@ -104,6 +116,7 @@ impl Campaign<'_> {
                     }
                 }
                 Entry::Floors { report, .. } => self.take_floors(report),
+                Entry::Round { round, record } => self.note_round(round, record),
                 Entry::Budget { ms } => self.pace.budget_ms = ms,
             }
         }
@@ -120,6 +133,7 @@ impl Campaign<'_> {
         let cells: Vec<_> = cells.collect();
         let mut host = self.host.clone();
         host.warnings.clone_from(&self.warnings);
+        host.warnings.extend(machine::warnings(&self.rounds));
         host.warnings.extend(alarms(&cells));
         Results {
             schema: SCHEMA.to_owned(),
@@ -133,7 +147,7 @@ impl Campaign<'_> {
             },
             floors: self.floors.clone(),
             mechanisms: self.mechanisms.clone(),
-            rounds: Vec::new(),
+            rounds: self.rounds.clone(),
             cells,
         }
     }
@@ -159,6 +173,7 @@ impl Campaign<'_> {
     fn take_floors(&mut self, report: Result<FloorReport, String>) {
         match (report, &mut self.floor_report) {
             (Ok(report), Some(known)) => {
+                self.sentinel_ns.clone_from(&report.sentinel_ns);
                 floors::merge(known, report);
                 self.floors = floors::record(known);
             }
@@ -189,9 +204,50 @@ impl Campaign<'_> {
             spent.add(&self.tallies[cell], began);
         }
         self.pace.observe(spent.runs, spent.time);
-        let runs = self.open().len() * self.config.rounds;
-        self.pace.plan(runs, Instant::now());
+        self.make_room(None);
         Ok(())
+    }
+
+    /// Chooses the budget, and leaves out what matters least until there is enough of it for each of the
+    /// others. Before anything was seen, with what a run is expected to cost.
+    fn make_room(&mut self, expected: Option<Duration>) {
+        if let Some(per_run) = expected {
+            self.pace.observe(1, per_run);
+        }
+        let now = Instant::now();
+        let mut gone = Vec::new();
+        loop {
+            let runs = self.open().len() * self.config.rounds;
+            self.pace.plan(runs, now);
+            let rank =
+                self.tallies.iter().filter(|it| it.is_open()).map(|it| it.planned.rank).max();
+            let Some(rank) = rank.filter(|rank| *rank > 0 && self.pace.budget_ms < self.enough_ms)
+            else {
+                break;
+            };
+            let (out, rest): (Vec<Tally>, _) = std::mem::take(&mut self.tallies)
+                .into_iter()
+                .partition(|it| it.planned.rank == rank);
+            self.tallies = rest;
+            gone.extend(out.into_iter().map(|it| it.planned));
+        }
+        if expected.is_some() {
+            // The first look is brief.
+            self.pace.begin();
+        }
+        if !gone.is_empty() {
+            let mut lines = plan::left_out(&gone);
+            for line in &lines {
+                self.progress.say(&format!("no time for {line}"));
+            }
+            lines.append(&mut self.config.left_out);
+            self.config.left_out = lines;
+        }
+    }
+
+    fn note_round(&mut self, round: usize, record: Round) {
+        self.rounds.truncate(round);
+        self.rounds.push(record);
     }
 
     fn announce(&mut self) {
@@ -219,6 +275,7 @@ impl Campaign<'_> {
         let later = self.open().len() * (self.config.rounds - round - 1);
         let name = format!("round {} of {}", round + 1, self.config.rounds);
         let left = order.len() + later;
+        let (began, ticks) = (Instant::now(), Ticks::now(&self.cpus.pair));
         self.progress.stage(&name, left + 1, self.pace.left(left));
         self.measure_floors(round, self.pace.left(left))?;
         let mut spent = Spent::default();
@@ -232,6 +289,14 @@ impl Campaign<'_> {
             self.tallies[cell].take(outcome);
             spent.add(&self.tallies[cell], began);
         }
+        let steal = Ticks::now(&self.cpus.pair).zip(ticks);
+        let record = Round {
+            seconds: began.elapsed().as_secs_f64(),
+            sentinel_ns: std::mem::take(&mut self.sentinel_ns),
+            steal_share: steal.and_then(|(now, then)| now.stolen_since(then)),
+        };
+        self.journal.note(Entry::Round { round, record: record.clone() })?;
+        self.note_round(round, record);
         self.pace.observe(spent.runs, spent.time);
         let later = self.open().len() * (self.config.rounds - round - 1);
         self.pace.shrink(later, Instant::now());
@@ -265,13 +330,13 @@ impl Campaign<'_> {
         let key = &self.tallies[cell].planned.key;
         let size = units::size(key.size);
         let what =
-            format!("{} {} {size} {} {}", key.mechanism, key.topology, key.placement, key.wait);
+            format!("{} {} {size} {} {}", key.mechanism, key.form(), key.placement, key.wait);
         self.progress.next(&what, left);
         let dir = self.make_scratch(cell, round)?;
         let request = RunRequest {
             key: key.clone(),
             cpus: self.cpus.pinned(key.placement),
-            spread: Vec::new(),
+            spread: self.cpus.spread(key.placement, key.setting.many()),
             budget_ms: self.pace.budget_ms,
             dir: dir.clone(),
             seed,

@@ -10,7 +10,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use ipc_bench_schema::results::{Build, Config, Host};
+use ipc_bench_schema::results::{Build, Config, Host, Round};
 use ipc_bench_schema::{CellKey, FloorReport, MechanismInfo, Outcome};
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,8 @@ pub(super) enum Entry {
     Run { round: usize, key: CellKey, outcome: Outcome },
     /// What one round brought of the floors, or why it brought nothing.
     Floors { round: usize, report: Result<FloorReport, String> },
+    /// How the machine did in a round.
+    Round { round: usize, record: Round },
     /// How long each variant is measured from here on.
     Budget { ms: u64 },
 }
@@ -230,7 +232,7 @@ impl Journal {
         let done = entries.iter().filter_map(|it| match it {
             Entry::Run { round, key, .. } => Some((*round, Some(key.clone()))),
             Entry::Floors { round, .. } => Some((*round, None)),
-            Entry::Ended { .. } | Entry::Budget { .. } => None,
+            Entry::Ended { .. } | Entry::Budget { .. } | Entry::Round { .. } => None,
         });
         let done = done.collect();
         let file = OpenOptions::new().append(true).open(&path).and_then(|file| {
