@@ -91,12 +91,8 @@ pub(crate) fn of_cell(floors: &Floors, key: &CellKey, krate: &str) -> Option<Cel
                 format!("a futex round trip without a pause ({which}){}", and_copies(key.size));
             Some(CellFloor { ns: futex + 2.0 * copy, words })
         }
-        (Topology::OpenLoop, WaitMode::Block) => {
-            let (futex, which) = futex(floors, key.placement)?;
-            let words = format!("half a futex round trip ({which}) and a copy");
-            Some(CellFloor { ns: futex / 2.0 + copy, words })
-        }
-        (Topology::OpenLoop, WaitMode::Spin | WaitMode::Adaptive) => {
+        // A receiver that has not gone to sleep yet need not be woken, however it waits.
+        (Topology::OpenLoop, _) => {
             let line = floors.cache_line_rtt_ns.as_ref()?.p50?;
             let words = "a cache line one way and a copy".to_owned();
             Some(CellFloor { ns: line / 2.0 + copy, words })
