@@ -17,6 +17,8 @@ pub(crate) struct Pace {
     deadline: Option<Instant>,
     /// The budget of each variant in each run.
     pub(crate) budget_ms: u64,
+    /// What it was when the rounds began.
+    planned_ms: u64,
     /// What the latest round took for one run.
     per_run: Duration,
     variants: u32,
@@ -25,7 +27,8 @@ pub(crate) struct Pace {
 impl Pace {
     /// A pace that ends by `deadline`, or one of a fixed budget.
     pub(crate) fn new(deadline: Option<Instant>, budget_ms: u64, variants: u32) -> Self {
-        let mut pace = Self { deadline, budget_ms, per_run: OVERHEAD, variants };
+        let mut pace =
+            Self { deadline, budget_ms, planned_ms: budget_ms, per_run: OVERHEAD, variants };
         pace.per_run += pace.measuring();
         pace
     }
@@ -48,6 +51,7 @@ impl Pace {
     /// other things to do: some of the time is kept back.
     pub(crate) fn plan(&mut self, runs: usize, now: Instant) {
         self.fill(runs, now, RESERVE);
+        self.planned_ms = self.budget_ms;
     }
 
     fn fill(&mut self, runs: usize, now: Instant, part: (u32, u32)) {
@@ -71,15 +75,15 @@ impl Pace {
         self.per_run = overhead + self.measuring();
     }
 
-    /// Makes the budget smaller if `runs` more runs would end too late. It never grows: rounds
-    /// should be alike.
+    /// Makes the budget smaller if `runs` more runs would end too late, and as large as it was planned once they
+    /// would not: rounds should be alike, and one that was disturbed should not spoil those after it.
     pub(crate) fn shrink(&mut self, runs: usize, now: Instant) {
-        let before = self.budget_ms;
         let per_run = self.per_run;
+        let measuring = self.measuring();
         self.fill(runs, now, (1, 1));
-        if self.budget_ms >= before {
-            self.budget_ms = before;
-            self.per_run = per_run;
+        if self.budget_ms >= self.planned_ms {
+            self.budget_ms = self.planned_ms;
+            self.per_run = per_run.saturating_sub(measuring) + self.measuring();
         }
     }
 
@@ -123,6 +127,9 @@ mod tests {
         pace.observe(10, 10 * Duration::from_millis(110));
         pace.shrink(360, now);
         assert_eq!(pace.budget_ms, 35);
+        pace.observe(10, 10 * Duration::from_millis(80));
+        pace.shrink(360, now);
+        assert_eq!(pace.budget_ms, 40, "as planned, and no more");
     }
 
     #[test]
