@@ -47,11 +47,17 @@ pub(crate) fn run(options: &BenchOptions) -> Result<ExitCode> {
     let interrupts = Interrupts::new()?;
     // Before the build, which is a load of its own.
     let host = host::read(found.as_ref().map_or(&cpus, |(_, found)| &found.header.cpus));
-    let peer = match options.peers {
+    // What the run was begun with, is what it goes on with.
+    let begun_with = |word| {
+        let command = found.as_ref().map(|(_, found)| found.header.config.command.as_str());
+        command.is_some_and(|it| it.split(' ').any(|it| it == word))
+    };
+    let with_peers = options.peer.is_none() && (options.peers || begun_with("--peers"));
+    let peer = match with_peers {
         true => Peer::with_peers(&interrupts)?,
         false => Peer::new(options.peer.as_deref(), &interrupts)?,
     };
-    let info = match options.planted {
+    let info = match options.planted || begun_with("--planted") {
         true => peer.list_planted(&interrupts)?,
         false => peer.list(&interrupts)?,
     };

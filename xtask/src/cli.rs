@@ -150,7 +150,7 @@ pub(crate) struct CompareOptions {
     /// How they wait: block, spin, adaptive
     #[arg(long, value_name = "WORD", value_delimiter = ',')]
     pub(crate) wait: Vec<WaitMode>,
-    /// Who sends to whom: ping-pong, stream, setup
+    /// Who sends to whom; ping-pong, stream and setup where none is named
     #[arg(long, value_name = "WORD", value_delimiter = ',')]
     pub(crate) topology: Vec<Topology>,
     /// Rounds of the first pass; what looks slower is then measured again, in more

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use ipc_bench_schema::Results;
 
-use crate::report::{floor_lines, headline, markdown, status_word, without_figures};
+use crate::report::{doubts, floor_lines, headline, markdown, status_word, without_figures};
 
 /// The page, with `{{NAME}}` where something is put in.
 const PAGE: &str = include_str!("../assets/report.html");
@@ -33,6 +33,7 @@ pub(crate) fn render(results: &Results) -> Result<String> {
         "ANSWERS" => answers(results),
         "FLOORS" => floors(results),
         "TABLE" => table::render(results),
+        "DOUBTS" => shaky(results),
         "REASONS" => reasons(results),
         "ENVIRONMENT" => environment(results),
         "DATA" => data::json(results),
@@ -158,6 +159,19 @@ fn reasons(results: &Results) -> String {
         );
     }
     out
+}
+
+fn shaky(results: &Results) -> String {
+    let doubts = doubts(results);
+    if doubts.is_empty() {
+        return "<p>There is no doubt that the harness could see.</p>".to_owned();
+    }
+    let kinds = doubts.iter().map(|(meaning, cells)| {
+        let items: String = cells.iter().map(|it| format!("<li>{}</li>", escape(it))).collect();
+        let (many, meaning) = (cells.len(), escape(meaning));
+        format!("<details><summary>{meaning} ({many})</summary><ul class=\"cells\">{items}</ul></details>")
+    });
+    kinds.collect()
 }
 
 fn environment(results: &Results) -> String {

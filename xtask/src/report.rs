@@ -10,7 +10,7 @@ pub(crate) mod units;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use ipc_bench_schema::results::{Cell, Interval, Status};
+use ipc_bench_schema::results::{Cell, FlagKind, Interval, Status};
 use ipc_bench_schema::{
     CellKey, Payload, Placement, Results, Setting, Topology, Variant, WaitMode,
 };
@@ -151,14 +151,7 @@ pub(crate) fn without_figures(results: &Results) -> Vec<(Status, String, Vec<Str
     for cell in results.cells.iter().filter(|it| it.status != Status::Ok) {
         let reason = cell.reason.clone().unwrap_or_else(|| "no reason was given".to_owned());
         let key = &cell.key;
-        let mut name = format!(
-            "{} {} {} {} {}",
-            key.mechanism,
-            key.form(),
-            units::size(key.size),
-            key.placement,
-            key.wait
-        );
+        let mut name = place(cell);
         // The raw variant fares like ours where both have the same reason.
         if cell.variant == Variant::Raw {
             let same = |it: &&Cell| it.key == *key && it.variant != Variant::Raw;
@@ -173,6 +166,39 @@ pub(crate) fn without_figures(results: &Results) -> Vec<(Status, String, Vec<Str
         }
     }
     reasons
+}
+
+/// Figures that are there, but with a doubt: what kind of doubt, and the cells, each with what was seen.
+pub(crate) fn doubts(results: &Results) -> Vec<(&'static str, Vec<String>)> {
+    let kinds = [
+        (FlagKind::Unsteady, "not settled: within a run the second half differs from the first"),
+        (FlagKind::Drift, "drifting: later rounds differ from earlier ones"),
+        (FlagKind::Oversubscribed, "more processes than CPUs: the scheduler is in the figures"),
+        (FlagKind::Probe, "reading the clock is a good part of the figure"),
+    ];
+    let of_kind = |kind: FlagKind| {
+        let flagged =
+            results.cells.iter().filter(|it| it.variant != Variant::Raw).flat_map(|cell| {
+                let flags = cell.flags.iter().filter(move |it| it.kind == kind);
+                flags.map(move |it| format!("{}: {}", place(cell), it.text))
+            });
+        flagged.collect::<Vec<_>>()
+    };
+    let all = kinds.map(|(kind, meaning)| (meaning, of_kind(kind)));
+    all.into_iter().filter(|it| !it.1.is_empty()).collect()
+}
+
+/// A cell by its axes, without the variant.
+fn place(cell: &Cell) -> String {
+    let key = &cell.key;
+    format!(
+        "{} {} {} {} {}",
+        key.mechanism,
+        key.form(),
+        units::size(key.size),
+        key.placement,
+        key.wait
+    )
 }
 
 /// The name of a status in reports.

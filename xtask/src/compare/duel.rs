@@ -121,7 +121,7 @@ fn cells(
     cpus: &Cpus,
     interrupts: &Interrupts,
 ) -> Result<(Vec<Contest>, Vec<(String, String)>)> {
-    let or = |named: &[Topology]| match named {
+    let topology = match options.topology.as_slice() {
         [] => vec![Topology::PingPong, Topology::Stream, Topology::Setup],
         named => named.to_vec(),
     };
@@ -131,15 +131,17 @@ fn cells(
         size: if options.size.is_empty() { vec![64] } else { options.size.clone() },
         placement: options.placement.clone(),
         wait: options.wait.clone(),
+        topology,
         ..BenchOptions::default()
     };
     let (old, new) = (before.list(interrupts)?, after.list(interrupts)?);
     let (mut cells, mut left_out) = (Vec::new(), Vec::new());
     for planned in plan(&wanted, &new, cpus)? {
-        let (key, wanted) = (planned.key, or(&options.topology));
-        if planned.skip.is_some() || !wanted.contains(&key.topology) {
+        // Other people's libraries are not what changes between our revisions.
+        if planned.skip.is_some() || !planned.variants.contains(&Variant::Ours) {
             continue;
         }
+        let key = planned.key;
         match old.mechanisms.iter().find(|it| it.id == key.mechanism) {
             Some(it) if it.topologies.contains(&key.topology) => cells.push(Contest::new(key)),
             _ => left_out.push((cell_name(&key, Variant::Ours), "it is new".to_owned())),

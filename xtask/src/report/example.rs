@@ -1,6 +1,8 @@
 //! Small results with something of everything, for the tests of the reports.
 
-use ipc_bench_schema::results::{Build, Cell, Config, Floors, Host, Interval, Quantiles, Status};
+use ipc_bench_schema::results::{
+    Build, Cell, Config, Flag, FlagKind, Floors, Host, Interval, Quantiles, Status,
+};
 use ipc_bench_schema::{
     CellKey, Payload, Placement, Results, SCHEMA, Setting, Topology, Variant, WaitMode,
 };
@@ -14,6 +16,10 @@ pub(crate) fn results() -> Results {
         stream("pipe", 2e6),
         stream("fifo", 1e6),
     ];
+    cells[3].flags = vec![Flag {
+        kind: FlagKind::Drift,
+        text: "the later rounds took 7 % longer than the earlier".to_owned(),
+    }];
     let mut raw = trip("pipe", 5000.0, Placement::SameCpu);
     (raw.variant, raw.ratio_raw) = (Variant::Raw, None);
     cells.insert(1, raw);

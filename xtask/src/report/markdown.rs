@@ -6,8 +6,8 @@ use ipc_bench_schema::Results;
 use ipc_bench_schema::results::Round;
 
 use super::{
-    BELOW_ONE, floor_lines, groups, headline, label, low, ratio, setting, status_word, units,
-    with_interval, without_figures,
+    BELOW_ONE, doubts, floor_lines, groups, headline, label, low, ratio, setting, status_word,
+    units, with_interval, without_figures,
 };
 use crate::stats::median;
 
@@ -72,6 +72,12 @@ pub(super) fn render(results: &Results) -> String {
         &mut out,
         "Floors",
         floors.iter().map(|(name, value)| format!("{name}: {}", escape(value))),
+    );
+    let doubts = doubts(results);
+    list(
+        &mut out,
+        "Measured, with a doubt",
+        doubts.iter().map(|(meaning, cells)| format!("{meaning}: {}", escape(&cells.join("; ")))),
     );
     let reasons = without_figures(results);
     list(
@@ -194,6 +200,10 @@ mod tests {
         assert!(text.contains("## ping-pong, on the same CPU, blocking"), "{text}");
         assert!(text.contains("## stream, across CPUs, spinning"));
         assert!(text.contains("two spinners on one CPU"));
+        assert!(
+            text.contains("drifting: later rounds differ from earlier ones: pipe stream 64 B"),
+            "{text}"
+        );
     }
 
     #[test]

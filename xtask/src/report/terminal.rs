@@ -8,8 +8,8 @@ use ipc_bench_schema::results::Cell;
 use ipc_bench_schema::{Results, Topology};
 
 use super::{
-    BELOW_ONE, Group, floor_lines, groups, headline, label, low, ratio, setting, status_word,
-    units, with_interval, without_figures,
+    BELOW_ONE, Group, doubts, floor_lines, groups, headline, label, low, ratio, setting,
+    status_word, units, with_interval, without_figures,
 };
 
 /// Prints to standard output; nobody is left to tell when it is closed.
@@ -26,6 +26,9 @@ pub(crate) fn render(results: &Results) -> String {
     }
     for answer in headline::answers(results) {
         let _ = writeln!(out, "{answer}");
+    }
+    for (meaning, cells) in doubts(results) {
+        let _ = writeln!(out, "\n{} figures {meaning}; report.md has them all", cells.len());
     }
     let reasons = without_figures(results);
     if !reasons.is_empty() {
