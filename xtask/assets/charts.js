@@ -416,7 +416,7 @@ const drawHeat = (cells) => {
           "td",
           {
             style: paint,
-            class: c.floor.hi < 1 ? "low" : "",
+            class: c.floor.hi < 0.98 ? "low" : "",
             title: `${range(c.floor, fmtRatio)} × ${c.floorIs}`,
           },
           fmtRatio(c.floor.value),
