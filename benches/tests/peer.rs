@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use ipc_bench_schema::{
-    CellKey, FloorReport, FloorSample, Outcome, Payload, PeerInfo, Placement, RunReport,
-    RunRequest, Setting, Topology, Variant, WaitMode,
+    CellKey, FloorReport, FloorSample, LoadSample, Outcome, Payload, PeerInfo, Placement,
+    RunReport, RunRequest, Setting, Topology, Variant, VariantSample, WaitMode,
 };
 
 fn peer(args: &[&str]) -> Output {
@@ -18,11 +18,21 @@ fn list() -> PeerInfo {
 
 fn request(mechanism: &str, topology: Topology, size: usize, dir: &Path) -> RunRequest {
     let (wait, payload) = (WaitMode::Block, Payload::Touch);
+    let setting = usual(topology);
     let placement = Placement::Unpinned;
     let mechanism = mechanism.to_owned();
-    let key =
-        CellKey { mechanism, topology, size, placement, wait, payload, setting: Setting::None };
+    let key = CellKey { mechanism, topology, size, placement, wait, payload, setting };
     RunRequest { key, cpus: None, spread: Vec::new(), budget_ms: 1, dir: dir.to_owned(), seed: 1 }
+}
+
+/// A setting that the topology has.
+fn usual(topology: Topology) -> Setting {
+    match topology {
+        Topology::IdleGap => Setting::Pause(50),
+        Topology::FanIn | Topology::FanOut => Setting::Many(3),
+        Topology::OpenLoop => Setting::Poisson,
+        Topology::PingPong | Topology::Stream | Topology::Setup => Setting::None,
+    }
 }
 
 fn run(request: &RunRequest) -> Outcome {
@@ -36,36 +46,60 @@ fn run(request: &RunRequest) -> Outcome {
 #[test]
 fn every_subject_runs_every_topology_and_wait_and_leaves_nothing() {
     let dir = tempfile::tempdir().expect("temporary directory");
-    let two_cpus = std::thread::available_parallelism().is_ok_and(|n| n.get() > 1);
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     for mechanism in list().mechanisms {
         let size = if mechanism.max_message == Some(0) { 0 } else { 64 };
         for &topology in &mechanism.topologies {
-            for wait in [WaitMode::Block, WaitMode::Spin] {
-                if (topology, wait) == (Topology::Setup, WaitMode::Spin) {
-                    continue;
-                }
-                if wait == WaitMode::Spin && !two_cpus {
-                    eprintln!("SKIP {}: spinning needs two CPUs", mechanism.id);
-                    continue;
-                }
+            for &wait in WaitMode::ALL {
                 let mut request = request(&mechanism.id, topology, size, dir.path());
                 request.key.wait = wait;
-                let Outcome::Ok { samples } = run(&request) else {
-                    panic!("{}: {:?}", request.key, run(&request));
+                if wait != WaitMode::Block && cpus < request.key.processes() {
+                    eprintln!("SKIP {}: more processes than CPUs would spin", request.key);
+                    continue;
+                }
+                let samples = match run(&request) {
+                    Outcome::Ok { samples } => samples,
+                    // Some can wait in one way alone, and say so.
+                    Outcome::Unsupported { reason } if wait != WaitMode::Block => {
+                        assert!(reason.contains("wait"), "{}: {reason}", request.key);
+                        continue;
+                    }
+                    other => panic!("{}: {other:?}", request.key),
                 };
                 let variants: Vec<_> = samples.iter().map(|sample| sample.variant).collect();
                 assert_eq!(variants, mechanism.variants, "{}", request.key);
                 for sample in samples {
-                    assert!(sample.messages > 0 && sample.elapsed_ns > 0, "{sample:?}");
-                    let rtts = sample.rtt_ns.map(|it| it.iter().map(|(_, n)| n).sum::<u64>());
-                    let expected = topology.is_clocked_each().then_some(sample.messages);
-                    assert_eq!(rtts, expected, "round-trip times are missing or too many");
+                    sane(&request.key, sample);
                 }
             }
         }
     }
     let left: Vec<_> = std::fs::read_dir(dir.path()).expect("list").collect();
     assert!(left.is_empty(), "left behind: {left:?}");
+}
+
+/// There is all that a sample of this topology has, and nothing else.
+fn sane(key: &CellKey, sample: VariantSample) {
+    assert!(sample.messages > 0 && sample.elapsed_ns > 0, "{key}: {sample:?}");
+    let count = |pairs: &[(u64, u64)]| pairs.iter().map(|(_, n)| n).sum::<u64>();
+    let expected = key.topology.is_clocked_each().then_some(sample.messages);
+    let rtts = sample.rtt_ns.as_deref().map(count);
+    assert_eq!(rtts, expected, "{key}: round-trip times are missing or too many");
+    let [first, second] = sample.halves_ns.expect("the halves of the batches");
+    assert!(first > 0.0 && second > 0.0, "{key}: {first} {second}");
+    if key.topology != Topology::OpenLoop {
+        assert!(sample.loads.is_empty(), "{key}: {:?}", sample.loads);
+        return;
+    }
+    let percents: Vec<_> = sample.loads.iter().map(|it| it.percent).collect();
+    assert_eq!(percents, [10, 25, 50, 75, 90, 95], "{key}");
+    for load in &sample.loads {
+        assert!(count(&load.latency_ns) >= 8, "{key}: {load:?}");
+        assert!(load.offered_per_s > 0.0 && load.achieved_per_s > 0.0, "{key}: {load:?}");
+        let per_percent = |it: &LoadSample| it.offered_per_s / f64::from(it.percent);
+        let ratio = per_percent(load) / per_percent(&sample.loads[0]);
+        assert!((ratio - 1.0).abs() < 1e-6, "{key}: loads are shares of one saturation");
+    }
 }
 
 #[test]
@@ -84,16 +118,96 @@ fn what_a_mechanism_cannot_do_is_unsupported_with_the_reason() {
     let empty = run(&request("pipe", Topology::PingPong, 0, dir.path()));
     assert!(matches!(empty, Outcome::Unsupported { .. }), "{empty:?}");
     let setup = run(&request("pipe", Topology::Setup, 64, dir.path()));
-    let reason = "it takes part in ping-pong and stream only".to_owned();
+    let reason = "it takes part in ping-pong, idle-gap, stream, open-loop only".to_owned();
     assert_eq!(setup, Outcome::Unsupported { reason });
     let stream = run(&request("process-fork", Topology::Stream, 64, dir.path()));
     assert_eq!(stream, Outcome::Unsupported { reason: "it takes part in setup only".to_owned() });
     let unnoticed = run(&request("signal", Topology::Stream, 0, dir.path()));
     let Outcome::Unsupported { reason } = unnoticed else { panic!("nobody would notice a loss") };
-    assert!(reason.contains("only ping-pong"), "{reason}");
+    assert!(reason.contains("only round trips"), "{reason}");
     let payload = run(&request("signal", Topology::PingPong, 8, dir.path()));
     let reason = "it carries no payload: its cells have size 0".to_owned();
     assert_eq!(payload, Outcome::Unsupported { reason });
+}
+
+#[test]
+fn settings_and_sizes_that_a_topology_does_not_have_are_unsupported_with_the_reason() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let refused = |mechanism: &str, topology, size, setting| {
+        let mut request = request(mechanism, topology, size, dir.path());
+        request.key.setting = setting;
+        match run(&request) {
+            Outcome::Unsupported { reason } => reason,
+            other => panic!("{}: {other:?}", request.key),
+        }
+    };
+    let many = Setting::Many(3);
+    for (topology, setting) in [
+        (Topology::FanIn, Setting::None),
+        (Topology::Stream, many),
+        (Topology::IdleGap, Setting::Poisson),
+        (Topology::OpenLoop, Setting::Pause(50)),
+    ] {
+        assert!(refused("pipe", topology, 64, setting).contains("has no setting"), "{topology}");
+    }
+    let short = refused("pipe", Topology::FanOut, 4, many);
+    assert_eq!(short, "a message needs 8 bytes to say whose it is");
+    let long = refused("fifo", Topology::FanIn, 4097, many);
+    assert_eq!(long, "above 4096 bytes the messages of several senders mix");
+    assert!(refused("udp", Topology::FanIn, 64, many).contains("thrown away"));
+    assert!(refused("udp", Topology::OpenLoop, 64, Setting::Fixed).contains("only"));
+}
+
+#[test]
+fn what_takes_no_part_among_several_says_why_in_the_list() {
+    for it in list().mechanisms.iter().filter(|it| it.topologies.contains(&Topology::PingPong)) {
+        for fan in [Topology::FanIn, Topology::FanOut] {
+            let apart = it.apart.iter().any(|(topology, why)| *topology == fan && !why.is_empty());
+            let payload = it.max_message != Some(0);
+            assert_eq!(apart, payload && !it.topologies.contains(&fan), "{} {fan}", it.id);
+        }
+    }
+}
+
+#[test]
+fn each_planted_fault_is_found_whatever_runs_into_it() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let outcome = |id: &str, topology| run(&request(id, topology, 64, dir.path()));
+    for topology in [Topology::PingPong, Topology::Stream, Topology::OpenLoop] {
+        let sound = outcome("planted-sound", topology);
+        assert!(matches!(sound, Outcome::Ok { .. }), "{topology}: {sound:?}");
+        let mut faults = vec![("planted-duplicating", "again"), ("planted-corrupting", "byte 63")];
+        // Where each message is answered, a lost one is waited for: xtask ends that.
+        if topology != Topology::PingPong {
+            faults.push(("planted-lossy", "1 lost"));
+        }
+        for (id, says) in faults {
+            match outcome(id, topology) {
+                Outcome::Void { reason } => assert!(reason.contains(says), "{id}: {reason}"),
+                other => panic!("{id} {topology}: {other:?}"),
+            }
+        }
+    }
+    let listed = list().mechanisms;
+    assert!(listed.iter().all(|it| !it.id.starts_with("planted")), "they are no rows");
+}
+
+#[test]
+fn a_mechanism_that_is_slowed_down_on_purpose_is_slower_by_about_that() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let mut request = request("pipe", Topology::PingPong, 64, dir.path());
+    request.budget_ms = 50;
+    let text = serde_json::to_string(&request).expect("request");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ipc-peer"));
+    // Four times as much: a machine that does other things meanwhile does not hide it.
+    let output = command.args(["run", &text]).env("IPC_BENCH_SLOW", "pipe:300").output();
+    let report: RunReport =
+        serde_json::from_slice(&output.expect("run ipc-peer").stdout).expect("a report");
+    let Outcome::Ok { samples } = report.outcome else { panic!("{:?}", report.outcome) };
+    let ns = |it: &VariantSample| it.elapsed_ns as f64 / it.messages as f64;
+    let ratio = ns(&samples[0]) / ns(&samples[1]);
+    assert_eq!((samples[0].variant, samples[1].variant), (Variant::Ours, Variant::Raw));
+    assert!(ratio > 1.5, "ours is {ratio} times as slow as raw");
 }
 
 /// The responder is stopped in the middle: whatever it should have answered never comes.
@@ -203,7 +317,9 @@ fn floors_are_measured_or_missing_with_the_reason() {
     let one_cpu = peer(&["floors", r#"{"cpus":[0,0],"budget_ms":5}"#]);
     let report: FloorReport = serde_json::from_slice(&one_cpu.stdout).expect("floors");
     let names: Vec<_> = report.floors.iter().map(|floor| floor.name.as_str()).collect();
-    assert_eq!(names, [FloorSample::NULL_SYSCALL, FloorSample::FUTEX_RTT]);
+    assert_eq!(names, [FloorSample::NULL_SYSCALL, FloorSample::PROBE, FloorSample::FUTEX_RTT]);
+    let [(cpu, ns)] = report.sentinel_ns[..] else { panic!("{:?}", report.sentinel_ns) };
+    assert!(cpu == 0 && ns > 0);
     assert_eq!(report.missing.len(), 4);
     for floor in report.floors {
         assert!(!floor.values.is_empty(), "{floor:?}");
