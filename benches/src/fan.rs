@@ -261,3 +261,127 @@ fn mix(number: u64) -> u64 {
     it ^= it >> 32;
     it.wrapping_mul(0xD6E8_FEB8_6659_FD93)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::VecDeque;
+    use std::rc::Rc;
+
+    use ipc_bench_schema::Setting;
+
+    use super::*;
+    use crate::control::OpenLoop;
+    use crate::drag::Drag;
+    use crate::workload::histogram;
+
+    type Queue = Rc<RefCell<VecDeque<Vec<u8>>>>;
+
+    /// A queue within one process, so that one side can do its part after the other.
+    #[derive(Clone, Default)]
+    struct Tape(Queue);
+
+    impl Fan for Tape {
+        type Offer = ();
+
+        fn offer(_: &Setup, _: Topology, _: &mut [Command]) -> Result<()> {
+            Ok(())
+        }
+
+        fn connect((): ()) -> Result<Self> {
+            Ok(Self::default())
+        }
+
+        fn join(_: &Setup, _: Topology, _: usize) -> Result<Self> {
+            Ok(Self::default())
+        }
+
+        fn send(&mut self, msg: &[u8], _: WaitMode) -> Result<()> {
+            self.0.borrow_mut().push_back(msg.to_vec());
+            Ok(())
+        }
+
+        fn recv(&mut self, buf: &mut [u8], _: WaitMode) -> Result<usize> {
+            let msg = self.0.borrow_mut().pop_front().ok_or_else(|| anyhow::anyhow!("empty"))?;
+            buf[..msg.len()].copy_from_slice(&msg);
+            Ok(msg.len())
+        }
+    }
+
+    fn spec(topology: Topology) -> BatchSpec {
+        BatchSpec::with(topology, 24, 10, Setting::Many(2), OpenLoop::default(), Drag::default())
+    }
+
+    /// What becomes of ten messages of each of two senders after something was done to the queue.
+    fn receive(change: impl FnOnce(&mut VecDeque<Vec<u8>>)) -> Result<Tally> {
+        let (tape, batch) = (Tape::default(), spec(Topology::FanIn));
+        let mut none = histogram()?;
+        for sender in 0..2 {
+            In::new(tape.clone(), sender).respond(&batch, &mut none)?;
+        }
+        change(&mut tape.0.borrow_mut());
+        In::new(tape, 2).initiate(&batch, &mut none)
+    }
+
+    fn why(result: Result<Tally>) -> String {
+        let error = result.expect_err("something is wrong");
+        let Void(reason) = error.downcast_ref().unwrap_or_else(|| panic!("{error}"));
+        reason.clone()
+    }
+
+    #[test]
+    fn several_senders_may_mix_and_each_ones_messages_may_not() {
+        receive(|_| ()).expect("one after the other");
+        receive(|queue| queue.rotate_left(10)).expect("the other way round");
+        // The first of the second sender before the last of the first.
+        receive(|queue| queue.swap(9, 10)).expect("mixed");
+        let swapped = why(receive(|queue| queue.swap(3, 4)));
+        assert!(swapped.starts_with("sender 0: ") && swapped.ends_with("1 lost"), "{swapped}");
+        let lost = why(receive(|queue| drop(queue.remove(12))));
+        assert!(lost.starts_with("sender 1: ") && lost.ends_with("1 lost"), "{lost}");
+        let twice = why(receive(|queue| {
+            let first = queue[0].clone();
+            queue.insert(1, first);
+        }));
+        assert!(twice.contains("again"), "{twice}");
+        assert!(why(receive(|queue| queue[5][20] ^= 1)).contains("byte 20"));
+        assert!(why(receive(|queue| queue[5][7] ^= 8)).contains("not there"));
+        assert!(why(receive(|queue| queue[5].truncate(23))).contains("23 bytes, not 24"));
+    }
+
+    /// What becomes of ten messages to two receivers, the first of which takes `first` of them.
+    fn send(first: usize, change: impl FnOnce(&mut VecDeque<Vec<u8>>)) -> Result<Tally> {
+        let (tape, batch) = (Tape::default(), spec(Topology::FanOut));
+        let mut none = histogram()?;
+        let mut sender = Out::new(tape.clone(), 2);
+        let tally = sender.initiate(&batch, &mut none)?;
+        change(&mut tape.0.borrow_mut());
+        // One stop is for the first receiver.
+        let mut queue = tape.0.borrow_mut();
+        let stop = queue.pop_back().expect("a stop");
+        queue.insert(first, stop);
+        drop(queue);
+        let there = [0, 1].map(|index| Out::new(tape.clone(), index).respond(&batch, &mut none));
+        let there = there.into_iter().collect::<Result<Vec<_>>>()?;
+        sender.agree(&batch, &there)?;
+        Ok(tally)
+    }
+
+    #[test]
+    fn each_message_goes_to_one_receiver() {
+        for first in [0, 1, 5, 10] {
+            send(first, |_| ()).expect("all came");
+        }
+        let lost = why(send(3, |queue| drop(queue.remove(7))));
+        assert_eq!(lost, "10 messages were sent and the receivers together got 9");
+        let twice = why(send(3, |queue| {
+            let it = queue[4].clone();
+            queue.insert(5, it);
+        }));
+        assert!(twice.contains("again"), "{twice}");
+        // The same message to both, and another to none.
+        let mixed = why(send(3, |queue| queue[8] = queue[2].clone()));
+        assert!(mixed.contains("again") || mixed.contains("not all of them those"), "{mixed}");
+        assert!(why(send(3, |queue| queue[6][20] ^= 1)).contains("byte 20"));
+    }
+}

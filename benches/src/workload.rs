@@ -87,6 +87,18 @@ pub(crate) enum Side {
 }
 
 impl BatchSpec {
+    #[cfg(test)]
+    pub(crate) fn with(
+        topology: Topology,
+        size: usize,
+        count: u64,
+        setting: Setting,
+        open: OpenLoop,
+        drag: Drag,
+    ) -> Self {
+        Self { topology, wait: WaitMode::Block, size, count, first: 1, setting, open, drag }
+    }
+
     /// One side's part of a batch.
     pub(crate) fn of(batch: &Batch, side: Side) -> Self {
         let Batch { topology, wait, size, count, first, setting, open, drag_ns, .. } = *batch;
@@ -301,16 +313,7 @@ mod tests {
 
     /// A batch of 20 messages.
     fn spec(topology: Topology, size: usize) -> BatchSpec {
-        BatchSpec {
-            topology,
-            wait: WaitMode::Block,
-            size,
-            count: 20,
-            first: 1,
-            setting: Setting::None,
-            open: OpenLoop::default(),
-            drag: Drag::default(),
-        }
+        BatchSpec::with(topology, size, 20, Setting::None, OpenLoop::default(), Drag::default())
     }
 
     /// What the responder says of a stream of 20 messages.

@@ -137,3 +137,57 @@ fn beating_the_floor_raises_the_alarm() {
     it.take(round(Topology::PingPong, 600, 610));
     assert!(super::alarms(&it.cells(&floors(), 1)).is_empty());
 }
+
+#[test]
+fn an_open_loop_has_its_latency_at_half_of_the_saturation_and_all_loads() {
+    let mut it = tally(Topology::OpenLoop);
+    for round in 1..=3 {
+        let mut outcome = round_of_loads(round);
+        if let Outcome::Ok { samples } = &mut outcome {
+            assert_eq!(samples[0].rtt_ns, None);
+        }
+        it.take(outcome);
+    }
+    let cell = &it.cells(&floors(), 1)[0];
+    assert_eq!(cell.status, Status::Ok);
+    assert_eq!(cell.rtt_p50_interval.unwrap().value, 500.0);
+    assert_eq!(cell.rtt_ns.as_ref().unwrap().count, 3000);
+    // The rate is that of the stream that found the saturation: 100 ns a message.
+    assert_eq!(cell.msgs_per_s, Some(1e7));
+    let loads: Vec<_> = cell.loads.iter().map(|it| (it.percent, it.offered_per_s)).collect();
+    assert_eq!(loads, [(10, 2e6), (50, 1e7)]);
+    let [light, half] = &cell.loads[..] else { panic!("two loads") };
+    assert_eq!(light.p50_interval.unwrap().value, 200.0);
+    assert_eq!(light.latency_ns.p99, None, "thirty samples have no p99");
+    assert_eq!((half.latency_ns.p50, half.p99_interval.unwrap().value), (Some(500.0), 500.0));
+}
+
+/// Round number `round` of an open loop: 200 ns at a tenth of the saturation, 500 at half of it.
+fn round_of_loads(round: u64) -> Outcome {
+    let mut ours = sample(Variant::Ours, Topology::OpenLoop, 100);
+    let load = |percent: u32, ns, count| LoadSample {
+        percent,
+        offered_per_s: 1e5 * f64::from(percent) * round as f64,
+        achieved_per_s: 1e5 * f64::from(percent),
+        latency_ns: vec![(ns, count)],
+    };
+    ours.loads = vec![load(10, 200, 10), load(50, 500, 1000)];
+    Outcome::Ok { samples: vec![ours] }
+}
+
+#[test]
+fn doubts_about_figures_are_flags_of_the_cell() {
+    use ipc_bench_schema::results::FlagKind;
+    let mut it = tally(Topology::FanIn);
+    (it.planned.key.setting, it.planned.room) = (Setting::Many(3), 2);
+    for round in 0..10 {
+        let mut slower = sample(Variant::Ours, Topology::FanIn, 100 + 10 * round);
+        slower.halves_ns = Some([100.0, 150.0]);
+        it.take(Outcome::Ok { samples: vec![slower] });
+    }
+    let cell = &it.cells(&floors(), 1)[0];
+    let kinds: Vec<_> = cell.flags.iter().map(|it| it.kind).collect();
+    assert_eq!(kinds, [FlagKind::Oversubscribed, FlagKind::Unsteady, FlagKind::Drift]);
+    let calm = tally(Topology::PingPong).cells(&floors(), 1).remove(0);
+    assert!(calm.flags.is_empty());
+}

@@ -214,28 +214,19 @@ impl Campaign<'_> {
         if let Some(per_run) = expected {
             self.pace.observe(1, per_run);
         }
+        let open = self.tallies.iter().filter(|it| it.is_open());
+        let ranks: Vec<_> = open.map(|it| it.planned.rank).collect();
         let now = Instant::now();
-        let mut gone = Vec::new();
-        loop {
-            let runs = self.open().len() * self.config.rounds;
-            self.pace.plan(runs, now);
-            let rank =
-                self.tallies.iter().filter(|it| it.is_open()).map(|it| it.planned.rank).max();
-            let Some(rank) = rank.filter(|rank| *rank > 0 && self.pace.budget_ms < self.enough_ms)
-            else {
-                break;
-            };
-            let (out, rest): (Vec<Tally>, _) = std::mem::take(&mut self.tallies)
-                .into_iter()
-                .partition(|it| it.planned.rank == rank);
-            self.tallies = rest;
-            gone.extend(out.into_iter().map(|it| it.planned));
-        }
+        let least = self.pace.make_room(&ranks, self.config.rounds, self.enough_ms, now);
+        let (rest, gone): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.tallies).into_iter().partition(|it| it.planned.rank <= least);
+        self.tallies = rest;
         if expected.is_some() {
             // The first look is brief.
             self.pace.begin();
         }
         if !gone.is_empty() {
+            let gone: Vec<_> = gone.into_iter().map(|it| it.planned).collect();
             let mut lines = plan::left_out(&gone);
             for line in &lines {
                 self.progress.say(&format!("no time for {line}"));

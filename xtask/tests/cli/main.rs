@@ -4,5 +4,6 @@ mod bench;
 mod compare;
 mod harness;
 mod resume;
+mod self_test;
 mod tools;
 mod usage;
