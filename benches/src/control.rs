@@ -17,6 +17,7 @@ pub(crate) struct Batch {
     pub(crate) variant: Variant,
     pub(crate) topology: Topology,
     pub(crate) wait: WaitMode,
+    /// How many bytes of a message are written and verified.
     pub(crate) size: usize,
     /// How many messages.
     pub(crate) count: u64,

@@ -141,7 +141,13 @@ impl Responders {
 /// How one variant of a cell is set up, the same on both sides.
 pub(crate) fn setup(request: &RunRequest, variant: Variant) -> Setup {
     let (dir, cpus) = (request.dir.clone(), request.cpus);
-    Setup { key: variant.to_string(), dir, size: request.key.size, cpus }
+    Setup {
+        key: variant.to_string(),
+        dir,
+        size: request.key.size,
+        payload: request.key.payload,
+        cpus,
+    }
 }
 
 /// The conversation with the responders.
@@ -411,7 +417,7 @@ impl Lane {
             variant: self.variant,
             topology: key.topology,
             wait: key.wait,
-            size: key.size,
+            size: key.payload.touched(key.size),
             count,
             first: self.next,
             setting: key.setting,

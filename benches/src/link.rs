@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
-use ipc_bench_schema::WaitMode;
+use ipc_bench_schema::{Payload, WaitMode};
 use ipc_core::{ErrorKind, Handoff, Wait};
 
 use crate::patience::Patience;
@@ -19,6 +19,9 @@ pub struct Setup {
     pub dir: PathBuf,
     /// The length of the messages in bytes.
     pub size: usize,
+    /// What is done with them. With [`Payload::Handoff`], `send` and `recv` get the bytes that are
+    /// [touched](Payload::touched): the first half is the beginning of the message, the rest its end.
+    pub payload: Payload,
     /// The CPU of the initiator and that of the responder, where they are pinned.
     pub cpus: Option<[usize; 2]>,
 }

@@ -35,6 +35,8 @@ pub struct VariantEntry {
     pub variant: Variant,
     /// How it can wait.
     waits: &'static [WaitMode],
+    /// Whether a message can be made and read where it is.
+    in_place: bool,
     /// What it takes part in with two processes.
     topologies: &'static [Topology],
     offer: fn(&Setup, &mut Command) -> Result<Connect>,
@@ -71,6 +73,7 @@ impl VariantEntry {
         Self {
             variant,
             waits: &[WaitMode::Block, WaitMode::Spin],
+            in_place: false,
             topologies: LINK,
             offer: |setup, command| {
                 let offer = L::offer(setup, command)?;
@@ -96,6 +99,7 @@ impl VariantEntry {
         Self {
             variant,
             waits: &[WaitMode::Block],
+            in_place: false,
             topologies: &[Topology::Setup],
             offer: |setup, _| {
                 let creator = C::new(setup)?;
@@ -163,6 +167,14 @@ impl VariantEntry {
     #[must_use]
     pub const fn waits(mut self, waits: &'static [WaitMode]) -> Self {
         self.waits = waits;
+        self
+    }
+
+    /// The same, of a mechanism whose messages can be made and read in its own memory: its links look at
+    /// [`Setup::payload`].
+    #[must_use]
+    pub const fn in_place(mut self) -> Self {
+        self.in_place = true;
         self
     }
 
@@ -312,10 +324,19 @@ impl Subject {
             let can: Vec<_> = can.iter().map(|it| it.as_str()).collect();
             return Some(format!("it waits by {} only", can.join(" or ")));
         }
-        if key.payload == Payload::Handoff {
-            return Some("the payload is copied by the kernel".to_owned());
+        if !self.payloads().contains(&key.payload) {
+            return Some("a message is copied into the mechanism and out of it".to_owned());
         }
         None
+    }
+
+    /// What can be done with the bytes of its messages.
+    fn payloads(&self) -> &'static [Payload] {
+        if self.variants.iter().all(|entry| entry.in_place) {
+            Payload::ALL
+        } else {
+            &[Payload::Touch]
+        }
     }
 
     /// What all its variants take part in.
@@ -367,6 +388,7 @@ impl Subject {
             summary: self.summary.to_owned(),
             variants: self.variants.iter().map(|it| it.variant).collect(),
             topologies,
+            payloads: self.payloads().to_vec(),
             apart: apart
                 .into_iter()
                 .map(|(it, why)| (it, why.unwrap_or_default().to_owned()))

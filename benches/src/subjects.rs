@@ -10,8 +10,8 @@ mod pipe;
 mod pipes;
 mod posix_mq;
 mod process;
+mod rings;
 mod rt_signal;
-mod shm_spsc;
 mod signal;
 mod signalfd;
 mod signals;
@@ -44,7 +44,7 @@ pub const ALL: &[Subject] = &[
     kcp::SUBJECT,
     posix_mq::SUBJECT,
     sysv_mq::SUBJECT,
-    shm_spsc::SUBJECT,
+    rings::SPSC,
     process::FORK,
     process::SPAWN,
     signal::SUBJECT,

@@ -298,6 +298,7 @@ mod tests {
     fn sample() -> Results {
         let mut results = example::results();
         let mechanism = |id: &str, max_message| MechanismInfo {
+            payloads: vec![ipc_bench_schema::Payload::Touch],
             id: id.to_owned(),
             krate: "ipc-pipe".to_owned(),
             summary: "A pipe".to_owned(),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use ipc_bench_schema::{Placement, Setting, Topology, WaitMode};
+use ipc_bench_schema::{Payload, Placement, Setting, Topology, WaitMode};
 
 /// The workspace's own tools.
 #[derive(Debug, Parser)]
@@ -64,6 +64,9 @@ pub(crate) struct BenchOptions {
     /// What a topology is set to: a pause (50us, 1ms), a number of processes, fixed, poisson
     #[arg(long, value_name = "WORD", value_delimiter = ',')]
     pub(crate) setting: Vec<Setting>,
+    /// What they do with the bytes: touch, handoff
+    #[arg(long, value_name = "WORD", value_delimiter = ',')]
+    pub(crate) payload: Vec<Payload>,
     /// How many times each cell is measured; the intervals are taken over the rounds
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub(crate) rounds: Option<u64>,
@@ -92,7 +95,7 @@ pub(crate) struct BenchOptions {
     #[arg(
         long, value_name = "DIR", num_args = 0..=1,
         conflicts_with_all = [
-            "mechanisms", "quick", "full", "size", "placement", "wait", "topology", "setting", "rounds",
+            "mechanisms", "quick", "full", "size", "placement", "wait", "topology", "setting", "payload", "rounds",
             "budget_ms", "seed", "cpus", "peers",
         ]
     )]

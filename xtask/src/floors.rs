@@ -72,7 +72,7 @@ pub(crate) struct CellFloor {
 
 /// The floor of a cell, if what it is made of was measured.
 pub(crate) fn of_cell(floors: &Floors, key: &CellKey, krate: &str) -> Option<CellFloor> {
-    let copy = key.size as f64 * 1e9 / floors.copy_bytes_per_s.as_ref()?.p50?;
+    let copy = key.payload.touched(key.size) as f64 * 1e9 / floors.copy_bytes_per_s.as_ref()?.p50?;
     match (key.topology, key.wait) {
         (Topology::PingPong, WaitMode::Block) => {
             let (futex, which) = futex(floors, key.placement)?;

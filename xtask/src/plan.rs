@@ -97,6 +97,22 @@ impl Preset {
         }
     }
 
+    /// Messages are handed over without a copy where nothing else takes most of the time.
+    fn payloads(
+        self,
+        topology: Topology,
+        placement: Placement,
+        wait: WaitMode,
+    ) -> &'static [Payload] {
+        if !matches!(topology, Topology::PingPong | Topology::Stream) {
+            return &[Payload::Touch];
+        }
+        match (self, placement, wait) {
+            (Self::Full, ..) | (_, Placement::CrossCpu, WaitMode::Spin) => Payload::ALL,
+            _ => &[Payload::Touch],
+        }
+    }
+
     /// How many rounds.
     pub(crate) fn rounds(self) -> usize {
         match self {
@@ -134,6 +150,9 @@ impl Preset {
         }
     }
 }
+
+/// The sizes of what is handed over: the time of one should be that of any other.
+const HANDOFF_SIZES: &[usize] = &[8, 8192, 1 << 20];
 
 /// One cell of the matrix.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -190,7 +209,8 @@ fn names_an_axis(options: &BenchOptions) -> bool {
         && options.placement.is_empty()
         && options.wait.is_empty()
         && options.topology.is_empty()
-        && options.setting.is_empty())
+        && options.setting.is_empty()
+        && options.payload.is_empty())
 }
 
 /// A cell without its mechanism.
@@ -214,18 +234,23 @@ fn product(options: &BenchOptions, preset: Preset, cpus: &Cpus) -> Vec<Shape> {
         for setting in axis(&named, preset.settings(topology)) {
             for placement in placements(options, preset, cpus) {
                 for wait in axis(&options.wait, preset.waits(topology)) {
-                    for size in axis(&options.size, preset.sizes(topology)) {
-                        let payload = Payload::Touch;
-                        let rank = 0;
-                        shapes.push(Shape {
-                            rank,
-                            topology,
-                            setting,
-                            size,
-                            placement,
-                            wait,
-                            payload,
-                        });
+                    let payloads = preset.payloads(topology, placement, wait);
+                    for payload in axis(&options.payload, payloads) {
+                        let sizes = match payload {
+                            Payload::Handoff => HANDOFF_SIZES,
+                            Payload::Touch => preset.sizes(topology),
+                        };
+                        for size in axis(&options.size, sizes) {
+                            shapes.push(Shape {
+                                rank: 0,
+                                topology,
+                                setting,
+                                size,
+                                placement,
+                                wait,
+                                payload,
+                            });
+                        }
                     }
                 }
             }
@@ -268,6 +293,10 @@ fn cell(it: &MechanismInfo, shape: &Shape, options: &BenchOptions, cpus: &Cpus) 
     let apart = it.apart.iter().find(|(known, _)| *known == topology).map(|(_, why)| why.clone());
     // What is left out unless it is named would be a row of the same reason everywhere.
     if !takes_part && apart.is_none() && !options.topology.contains(&topology) {
+        return None;
+    }
+    // Few mechanisms can do without a copy: one that cannot is left out unless it is named.
+    if !it.payloads.contains(&payload) && !options.payload.contains(&payload) {
         return None;
     }
     // Those without payload have one size, 0, whatever sizes the others are measured with.
@@ -329,6 +358,10 @@ pub(crate) fn left_out(cells: &[Planned]) -> Vec<String> {
         let size = if key.size == 0 { curated::SIZE } else { key.size };
         let words =
             format!("{}, {}, {}, {}", key.form(), units::size(size), key.placement, key.wait);
+        let words = match key.payload {
+            Payload::Touch => words,
+            other => format!("{words}, {other}"),
+        };
         *shapes.entry((it.rank, words)).or_default() += 1;
     }
     let lines = shapes.into_iter().map(|((_, words), count)| {
@@ -396,6 +429,7 @@ mod tests {
             variants: vec![Variant::Ours, Variant::Raw],
             topologies: vec![Topology::PingPong, Topology::Stream],
             apart: Vec::new(),
+            payloads: vec![Payload::Touch],
             max_message: None,
             caps: Vec::new(),
         };
@@ -546,6 +580,22 @@ mod tests {
             ids("fifo --topology setup --placement unpinned"),
             ["fifo/setup/64B/unpinned/block/touch"]
         );
+    }
+
+    #[test]
+    fn only_what_can_hand_messages_over_does_so() {
+        let mut info = info();
+        info.mechanisms[1].payloads = Payload::ALL.to_vec();
+        let handed = |args: &str| {
+            let cells = plan(&options(args), &info, &cpus([0, 1])).unwrap();
+            let keys = cells.into_iter().map(|it| it.key);
+            keys.filter(|it| it.payload == Payload::Handoff).collect::<Vec<_>>()
+        };
+        let keys = handed("--quick --topology ping-pong");
+        assert_eq!(keys.iter().map(|it| it.size).collect::<Vec<_>>(), [8, 8192, 1 << 20]);
+        assert!(keys.iter().all(|it| it.mechanism == "pipe-packet" && it.wait == WaitMode::Spin));
+        assert_eq!(handed("--quick --payload touch"), []);
+        assert!(handed("--quick --payload handoff").iter().any(|it| it.mechanism == "fifo"));
     }
 
     #[test]

@@ -11,9 +11,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use ipc_bench_schema::results::{Cell, FlagKind, Interval, Status};
-use ipc_bench_schema::{
-    CellKey, Payload, Placement, Results, Setting, Topology, Variant, WaitMode,
-};
+use ipc_bench_schema::{CellKey, Placement, Results, Setting, Topology, Variant, WaitMode};
 
 use crate::cli::ReportOptions;
 use crate::html;
@@ -65,8 +63,6 @@ pub(crate) struct Group<'a> {
     pub(crate) wait: WaitMode,
     /// What the topology is set to.
     pub(crate) setting: Setting,
-    /// What is done with the bytes.
-    pub(crate) payload: Payload,
     /// The cells that were measured, in the order of the results.
     pub(crate) cells: Vec<&'a Cell>,
 }
@@ -75,22 +71,14 @@ pub(crate) struct Group<'a> {
 pub(crate) fn groups(results: &Results) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     for cell in results.cells.iter().filter(|it| is_measured(it)) {
-        let CellKey { topology, placement, wait, setting, payload, .. } = cell.key;
-        let axes = (topology, placement, wait, setting, payload);
-        let known = groups
-            .iter_mut()
-            .find(|it| (it.topology, it.placement, it.wait, it.setting, it.payload) == axes);
+        let CellKey { topology, placement, wait, setting, .. } = cell.key;
+        let axes = (topology, placement, wait, setting);
+        let known =
+            groups.iter_mut().find(|it| (it.topology, it.placement, it.wait, it.setting) == axes);
         match known {
             Some(group) => group.cells.push(cell),
             None => {
-                groups.push(Group {
-                    topology,
-                    placement,
-                    wait,
-                    setting,
-                    payload,
-                    cells: vec![cell],
-                });
+                groups.push(Group { topology, placement, wait, setting, cells: vec![cell] });
             }
         }
     }
@@ -98,10 +86,9 @@ pub(crate) fn groups(results: &Results) -> Vec<Group<'_>> {
 }
 
 impl Group<'_> {
-    /// The topology with its setting, and the payload where it is not the usual one.
+    /// The topology with its setting.
     pub(crate) fn form(&self) -> String {
-        let form = self.cells.first().map_or_else(String::new, |cell| cell.key.form());
-        if self.payload == Payload::Touch { form } else { format!("{form}, {}", self.payload) }
+        self.cells.first().map_or_else(String::new, |cell| cell.key.form())
     }
 }
 
@@ -142,8 +129,8 @@ fn is_measured(cell: &Cell) -> bool {
 /// A cell's mechanism, with the variant where it is not ours.
 pub(crate) fn label(cell: &Cell) -> String {
     match cell.variant {
-        Variant::Ours => cell.key.mechanism.clone(),
-        other => format!("{} ({other})", cell.key.mechanism),
+        Variant::Ours => cell.key.row(),
+        other => format!("{} ({other})", cell.key.row()),
     }
 }
 
@@ -193,14 +180,7 @@ pub(crate) fn doubts(results: &Results) -> Vec<(&'static str, Vec<String>)> {
 /// A cell by its axes, without the variant.
 fn place(cell: &Cell) -> String {
     let key = &cell.key;
-    format!(
-        "{} {} {} {} {}",
-        key.mechanism,
-        key.form(),
-        units::size(key.size),
-        key.placement,
-        key.wait
-    )
+    format!("{} {} {} {} {}", key.row(), key.form(), units::size(key.size), key.placement, key.wait)
 }
 
 /// The name of a status in reports.

@@ -126,10 +126,26 @@ axis! {
     Payload {
         /// The sender writes every byte and the receiver verifies every byte.
         Touch = "touch",
-        /// The message is handed over in place and not read.
+        /// The message is made and read in the mechanism's own memory, and never copied. The sender writes
+        /// the first and the last cache line of it, and the receiver verifies those; what lies between is
+        /// whatever was there.
         Handoff = "handoff",
     }
 }
+
+impl Payload {
+    /// How many bytes of a message of `size` bytes are written and verified.
+    #[must_use]
+    pub const fn touched(self, size: usize) -> usize {
+        match self {
+            Self::Handoff if size > 2 * LINE => 2 * LINE,
+            _ => size,
+        }
+    }
+}
+
+/// A cache line: what [`Payload::Handoff`] touches at either end of a message.
+const LINE: usize = 64;
 
 axis! {
     /// Whose code makes the system calls.
@@ -277,6 +293,17 @@ impl CellKey {
     #[must_use]
     pub const fn processes(&self) -> usize {
         1 + self.setting.many()
+    }
+}
+
+impl CellKey {
+    /// The name of its row: the mechanism, and that its messages are handed over where they are.
+    #[must_use]
+    pub fn row(&self) -> String {
+        match self.payload {
+            Payload::Touch => self.mechanism.clone(),
+            Payload::Handoff => format!("{} (handoff)", self.mechanism),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CellKey, Topology, Variant};
+use crate::{CellKey, Payload, Topology, Variant};
 
 /// The answer to `ipc-peer list`: what can be measured and how the peer was built.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,12 +32,20 @@ pub struct MechanismInfo {
     /// Topologies that it takes no part in, with the reason, where others of its kind do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub apart: Vec<(Topology, String)>,
+    /// What can be done with the bytes of its messages.
+    #[serde(default = "touch")]
+    pub payloads: Vec<Payload>,
     /// The longest message in bytes, where the mechanism has a limit; 0 for one whose messages have no
     /// bytes at all, and whose cells have size 0.
     pub max_message: Option<usize>,
     /// What the mechanism can do: pairs of a capability's name and its value, from the crate's
     /// `Caps`.
     pub caps: Vec<(String, String)>,
+}
+
+/// What a mechanism does with bytes where nothing is said of it.
+fn touch() -> Vec<Payload> {
+    vec![Payload::Touch]
 }
 
 /// The answer to `ipc-peer run`: one round of one cell.

@@ -17,6 +17,7 @@ fn options(args: &str) -> AdviseOptions {
 
 fn mechanism(id: &str, caps: &[(&str, &str)], max_message: Option<usize>) -> MechanismInfo {
     MechanismInfo {
+        payloads: vec![ipc_bench_schema::Payload::Touch],
         id: id.to_owned(),
         krate: "ipc-pipe".to_owned(),
         summary: "Something".to_owned(),

@@ -320,8 +320,7 @@ impl Campaign<'_> {
     fn run_cell(&self, cell: usize, round: usize, seed: u64, left: Duration) -> Result<Outcome> {
         let key = &self.tallies[cell].planned.key;
         let size = units::size(key.size);
-        let what =
-            format!("{} {} {size} {} {}", key.mechanism, key.form(), key.placement, key.wait);
+        let what = format!("{} {} {size} {} {}", key.row(), key.form(), key.placement, key.wait);
         self.progress.next(&what, left);
         let dir = self.make_scratch(cell, round)?;
         let request = RunRequest {

@@ -18,7 +18,7 @@ pub(super) fn json(results: &Results) -> String {
 fn of_cell(cell: &Cell) -> Value {
     let key = &cell.key;
     json!({
-        "m": key.mechanism,
+        "m": key.row(),
         "v": cell.variant.as_str(),
         "t": key.topology.as_str(),
         "k": key.setting.to_string(),

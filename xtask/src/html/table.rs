@@ -42,7 +42,7 @@ pub(super) fn render(results: &Results) -> String {
 
 fn row(out: &mut String, cell: &Cell) {
     let key = &cell.key;
-    let mechanism = escape(&key.mechanism);
+    let mechanism = escape(&key.row());
     let raw = if cell.variant == Variant::Raw { " class=\"raw\"" } else { "" };
     let _ = write!(
         out,

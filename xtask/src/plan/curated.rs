@@ -25,6 +25,7 @@ pub(super) fn shapes() -> Vec<Shape> {
         wait,
         payload: Payload::Touch,
     };
+    let handoff = |shape: Shape| Shape { payload: Payload::Handoff, ..shape };
     vec![
         // How long does a message take? The same CPU, where the mechanism itself is seen, and two, where the
         // waking is.
@@ -40,6 +41,9 @@ pub(super) fn shapes() -> Vec<Shape> {
         // With several senders?
         shape(4, FanIn, Setting::Many(MANY), SIZE, CrossCpu, Block),
         shape(5, Stream, none, 4096, CrossCpu, Block),
+        // Without a copy, where the mechanism can do that?
+        handoff(shape(5, PingPong, none, 8192, CrossCpu, Spin)),
+        handoff(shape(7, Stream, none, 8192, CrossCpu, Spin)),
         // After a pause, in which the receiver has gone to sleep?
         shape(6, IdleGap, Setting::Pause(1000), SIZE, CrossCpu, Block),
         shape(7, Stream, none, SIZE, CrossCpu, Spin),

@@ -18,9 +18,9 @@ tag='@TAG@'
 case "$1" in
 list)
     echo '{"debug_assertions":@DEBUG@,"mechanisms":['
-    echo '{"id":"pipe","crate":"ipc-pipe","summary":"An anonymous pipe","variants":["ours","raw"],"topologies":["ping-pong","stream"],'
+    echo '{"id":"pipe","crate":"ipc-pipe","summary":"An anonymous pipe","variants":["ours","raw"],"topologies":["ping-pong","stream"],"payloads":["touch"],'
     echo '"max_message":null,"caps":[["shape","bytes"]]},'
-    echo '{"id":"fifo","crate":"ipc-pipe","summary":"A named pipe","variants":["ours","raw"],"topologies":["ping-pong","stream"],'
+    echo '{"id":"fifo","crate":"ipc-pipe","summary":"A named pipe","variants":["ours","raw"],"topologies":["ping-pong","stream"],"payloads":["touch"],'
     echo '"max_message":4096,"caps":[]}]}' ;;
 esac | tr -d '\n'
 case "$1" in

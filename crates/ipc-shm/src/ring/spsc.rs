@@ -81,6 +81,15 @@ pub struct Receiver<R: RegionMut = Memfd> {
 const SEND: &str = "send to ring";
 const RECV: &str = "receive from ring";
 
+/// Makes a ring in memory of its own, and both its ends: [`RingOptions::pair`].
+///
+/// # Errors
+///
+/// Those of [`RingOptions::pair`].
+pub fn pair(options: &RingOptions) -> Result<(Sender, Receiver)> {
+    options.pair()
+}
+
 impl<R: RegionMut> Sender<R> {
     /// Takes the sender's place in the ring that [`RingOptions::init`] has made in this memory.
     ///
