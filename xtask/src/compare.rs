@@ -6,6 +6,7 @@
 //! that a second, fresh measurement says so again. Exit status 1 is for a regression alone.
 
 mod agree;
+mod contest;
 mod duel;
 mod judge;
 mod revision;

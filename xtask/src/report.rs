@@ -92,12 +92,17 @@ impl Group<'_> {
     }
 }
 
-/// The figure that cells of a topology are ranked by, and how it reads.
-pub(crate) fn ranked_by(topology: Topology) -> (fn(&Cell) -> Option<Interval>, fn(f64) -> String) {
-    match topology.has_latency() {
-        true => (|cell| cell.rtt_p50_interval, units::time),
-        false => (|cell| cell.msgs_per_s_interval, units::per_s),
+/// The figure that cells of a topology are ranked by.
+pub(crate) fn ranked_by(cell: &Cell) -> Option<Interval> {
+    match cell.key.topology.has_latency() {
+        true => cell.rtt_p50_interval,
+        false => cell.msgs_per_s_interval,
     }
+}
+
+/// How that figure reads.
+pub(crate) fn unit_of(topology: Topology) -> fn(f64) -> String {
+    if topology.has_latency() { units::time } else { units::per_s }
 }
 
 /// What it means that a ratio's whole interval lies below 1 by more than 2 %. (The bare loop calls `syscall()`, and

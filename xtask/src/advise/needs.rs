@@ -31,10 +31,9 @@ pub(super) fn lacks(options: &AdviseOptions, it: &MechanismInfo) -> Option<Strin
             false => "it carries no payload".to_owned(),
         });
     }
-    if let (Some(size), Some(max)) = (options.size, it.max_message.filter(|_| !options.notify)) {
-        if size > max {
-            return Some(format!("a message has at most {}", units::size(max)));
-        }
+    let too_long = |max: &usize| !options.notify && options.size.is_some_and(|size| size > *max);
+    if let Some(max) = it.max_message.filter(too_long) {
+        return Some(format!("a message has at most {}", units::size(max)));
     }
     let byte_stream = cap(it, "shape") == "byte stream";
     let why_no_boundaries = match byte_stream {

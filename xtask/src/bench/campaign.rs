@@ -10,7 +10,7 @@ use ipc_bench_schema::{
 };
 use tempfile::TempDir;
 
-use super::journal::{Entry, Found, Header, Journal};
+use super::journal::{self, Entry, Found, Header, Journal};
 use super::machine::{self, Ticks};
 use crate::cpus::Cpus;
 use crate::floors;
@@ -88,17 +88,18 @@ impl Campaign<'_> {
     }
 
     fn header(&self) -> Result<Header> {
-        Header::new(
-            self.peer.path(),
-            self.host.clone(),
-            self.build.clone(),
-            self.config.clone(),
-            self.warnings.clone(),
-            self.cpus.clone(),
-            self.floor_budget_ms,
-            self.mechanisms.clone(),
-            self.tallies.iter().map(|it| it.planned.clone()).collect(),
-        )
+        Ok(Header {
+            schema: journal::SCHEMA.to_owned(),
+            peer: journal::hash(self.peer.path())?,
+            host: self.host.clone(),
+            build: self.build.clone(),
+            config: self.config.clone(),
+            warnings: self.warnings.clone(),
+            cpus: self.cpus.clone(),
+            floor_budget_ms: self.floor_budget_ms,
+            mechanisms: self.mechanisms.clone(),
+            cells: self.tallies.iter().map(|it| it.planned.clone()).collect(),
+        })
     }
 
     /// Takes over what an earlier process measured, in the order in which it came.

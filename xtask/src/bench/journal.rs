@@ -21,14 +21,15 @@ use crate::plan::Planned;
 /// The file.
 pub(super) const NAME: &str = "journal.jsonl";
 /// The layout of its lines.
-const SCHEMA: &str = "ipc-bench-journal/1";
+pub(super) const SCHEMA: &str = "ipc-bench-journal/1";
 
 /// What must be known to go on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Header {
-    schema: String,
-    /// A hash of the program that measures.
-    peer: u64,
+    /// [`SCHEMA`].
+    pub(super) schema: String,
+    /// The [`hash`] of the program that measures.
+    pub(super) peer: u64,
     pub(super) host: Host,
     pub(super) build: Build,
     pub(super) config: Config,
@@ -75,35 +76,6 @@ pub(super) struct Found {
 }
 
 impl Header {
-    /// The header of a run whose cells are known.
-    #[expect(clippy::too_many_arguments, reason = "each is a field")]
-    pub(super) fn new(
-        peer: &Path,
-        host: Host,
-        build: Build,
-        config: Config,
-        warnings: Vec<String>,
-        cpus: Cpus,
-        floor_budget_ms: u64,
-        mechanisms: Vec<MechanismInfo>,
-        cells: Vec<Planned>,
-    ) -> Result<Self> {
-        let schema = SCHEMA.to_owned();
-        let peer = hash(peer)?;
-        Ok(Self {
-            schema,
-            peer,
-            host,
-            build,
-            config,
-            warnings,
-            cpus,
-            floor_budget_ms,
-            mechanisms,
-            cells,
-        })
-    }
-
     /// Refuses to go on where figures would be mixed that do not belong together.
     pub(super) fn must_match(&self, host: &Host, peer: &Path) -> Result<()> {
         let told = |it: &Host| -> Vec<(&'static str, String)> {
@@ -139,7 +111,7 @@ impl Header {
 }
 
 /// A hash of a program.
-fn hash(path: &Path) -> Result<u64> {
+pub(super) fn hash(path: &Path) -> Result<u64> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut hasher = DefaultHasher::new();
     hasher.write(&bytes);
@@ -251,10 +223,18 @@ mod tests {
 
     fn header(peer: &Path) -> Header {
         let results = example::results();
-        let cpus = Cpus::choose(&[]).unwrap();
-        let (config, build) = (results.config, results.build);
-        Header::new(peer, results.host, build, config, Vec::new(), cpus, 20, Vec::new(), Vec::new())
-            .unwrap()
+        Header {
+            schema: SCHEMA.to_owned(),
+            peer: hash(peer).unwrap(),
+            host: results.host,
+            build: results.build,
+            config: results.config,
+            warnings: Vec::new(),
+            cpus: Cpus::choose(&[]).unwrap(),
+            floor_budget_ms: 20,
+            mechanisms: Vec::new(),
+            cells: Vec::new(),
+        }
     }
 
     fn run(round: usize) -> Entry {

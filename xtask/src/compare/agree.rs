@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::show::cell_name;
 use crate::error::Usage;
-use crate::report::{headline, ranked_by, terminal, with_interval};
+use crate::report::{headline, ranked_by, terminal, unit_of, with_interval};
 
 /// The share of the cells whose intervals have to overlap.
 const ENOUGH: f64 = 0.95;
@@ -41,7 +41,7 @@ pub(super) fn run(first: &Results, second: &Results, json: bool) -> Result<ExitC
         terminal::print(&said.to_string());
     } else {
         for it in &apart {
-            let (_, unit) = ranked_by(it.cell.key.topology);
+            let unit = unit_of(it.cell.key.topology);
             let [a, b] = it.intervals.map(|it| with_interval(Some(it), unit));
             terminal::print(&format!("{}: {a} and {b}", cell_name(&it.cell.key, it.cell.variant)));
         }
@@ -61,8 +61,7 @@ fn pairs<'a>(first: &'a Results, second: &'a Results) -> Vec<Pair<'a>> {
     let pair = |cell: &'a Cell| {
         let same = |it: &&Cell| it.key == cell.key && it.variant == cell.variant;
         let other = second.cells.iter().filter(ok).find(same)?;
-        let (of, _) = ranked_by(cell.key.topology);
-        Some(Pair { cell, intervals: [of(cell)?, of(other)?] })
+        Some(Pair { cell, intervals: [ranked_by(cell)?, ranked_by(other)?] })
     };
     first.cells.iter().filter(ok).filter_map(pair).collect()
 }

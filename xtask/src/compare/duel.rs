@@ -10,7 +10,8 @@ use anyhow::Result;
 use ipc_bench_schema::{CellKey, Outcome, RunRequest, Topology, Variant, VariantSample};
 use tempfile::TempDir;
 
-use super::judge::{Comparison, Row, Verdict};
+use super::contest::{Contest, Judged, SUSPECTS};
+use super::judge::{Comparison, LeftOut, Row};
 use super::show::cell_name;
 use crate::cli::{BenchOptions, CompareOptions};
 use crate::cpus::Cpus;
@@ -19,21 +20,16 @@ use crate::interrupt::Interrupts;
 use crate::peer::Peer;
 use crate::plan::plan;
 use crate::progress::Progress;
-use crate::stats::shift::{chance, holm, middle_mean, paired};
-use crate::stats::{Distribution, median};
+use crate::stats::Distribution;
 
 /// What is no difference, whatever the interval says.
 const NOISE: f64 = 0.01;
-/// A comparison in which nothing differs reports something as often as this.
-const WRONG: f64 = 0.01;
 /// Rounds of the first pass.
 const ROUNDS: usize = 8;
 /// Rounds of the second.
 const ROUNDS_AGAIN: usize = 24;
 /// Milliseconds for each variant in each run.
 const BUDGET_MS: u64 = 12;
-/// The most cells that are measured again: the worst of the suspects.
-const SUSPECTS: usize = 24;
 /// The runs of one round: which side, in which order.
 const TURNS: [[usize; 4]; 2] = [[0, 1, 1, 0], [1, 0, 0, 1]];
 
@@ -120,7 +116,7 @@ fn cells(
     after: &Peer,
     cpus: &Cpus,
     interrupts: &Interrupts,
-) -> Result<(Vec<Contest>, Vec<(String, String)>)> {
+) -> Result<(Vec<Contest>, LeftOut)> {
     let topology = match options.topology.as_slice() {
         [] => vec![Topology::PingPong, Topology::Stream, Topology::Setup],
         named => named.to_vec(),
@@ -153,54 +149,6 @@ fn cells(
     });
     left_out.extend(gone.map(|it| (it.id.clone(), "it is gone".to_owned())));
     Ok((cells, left_out))
-}
-
-/// One cell and what its rounds brought.
-#[derive(Debug)]
-struct Contest {
-    key: CellKey,
-    /// The time of a message on each side, in each round.
-    ns: [Vec<f64>; 2],
-    /// The shift of each round.
-    shifts: Vec<f64>,
-    /// Why it fails now, when it did not before.
-    broken: Option<String>,
-    /// Why it is not compared.
-    excuse: Option<String>,
-}
-
-impl Contest {
-    fn new(key: CellKey) -> Self {
-        Self { key, ns: [Vec::new(), Vec::new()], shifts: Vec::new(), broken: None, excuse: None }
-    }
-
-    fn is_open(&self) -> bool {
-        self.broken.is_none() && self.excuse.is_none()
-    }
-
-    /// Takes in what one round brought: the two times of each side.
-    fn take(&mut self, logs: [[f64; 2]; 2]) {
-        let mean = logs.map(|[a, b]| (a + b) / 2.0);
-        self.shifts.push(mean[1] - mean[0]);
-        for (all, mean) in self.ns.iter_mut().zip(mean) {
-            all.push(mean.exp());
-        }
-    }
-
-    fn end(&mut self, side: usize, outcome: Outcome) {
-        match (outcome, side) {
-            (Outcome::Void { reason } | Outcome::Failed { reason }, 1) => {
-                self.broken = Some(reason)
-            }
-            (Outcome::Void { reason } | Outcome::Failed { reason }, _) => {
-                self.excuse = Some(format!("it failed before, too: {reason}"));
-            }
-            (Outcome::Unsupported { reason }, _) => self.excuse = Some(reason),
-            (Outcome::Ok { .. }, _) => {
-                self.excuse = Some("it has no figures of the crate".to_owned())
-            }
-        }
-    }
 }
 
 /// The measuring.
@@ -290,110 +238,6 @@ fn time(key: &CellKey, samples: &[VariantSample]) -> Option<f64> {
         _ => ours.elapsed_ns as f64 / ours.messages as f64,
     };
     (ns > 0.0).then_some(ns)
-}
-
-/// A pass with its intervals and tests: each cell, and the cells of each mechanism together.
-#[derive(Debug)]
-struct Judged {
-    noise: f64,
-    rows: Vec<(Row, Vec<usize>)>,
-}
-
-impl Judged {
-    fn of(cells: &[Contest], noise: f64, seed: u64) -> Self {
-        let whole: Vec<_> = (0..cells.len()).filter(|&it| cells[it].is_open()).collect();
-        let row = |name: String, members: Vec<usize>, shifts: &[f64]| {
-            let alone = match members.as_slice() {
-                [one] => cells[*one].ns.each_ref().map(|it| median(it).unwrap_or(f64::NAN)).into(),
-                _ => None,
-            };
-            let row = Row {
-                name,
-                cells: members.len(),
-                ns: alone,
-                ratio: paired(shifts, seed)?,
-                chance: Some(chance(shifts, seed)),
-                verdict: Verdict::Same,
-            };
-            Some((row, members))
-        };
-        let mut rows = Vec::new();
-        for (name, members) in by_mechanism(cells, &whole) {
-            rows.extend(row(name, members.clone(), &together(cells, &members)));
-        }
-        for cell in whole {
-            rows.extend(row(
-                cell_name(&cells[cell].key, Variant::Ours),
-                vec![cell],
-                &cells[cell].shifts,
-            ));
-        }
-        Self { noise, rows }
-    }
-
-    /// The cells that may differ, the worst first: their interval does not hold 1, and the difference is more
-    /// than noise.
-    fn suspects(&self, cells: &[Contest]) -> Vec<usize> {
-        let off = |row: &Row| {
-            (row.ratio.lo > 1.0 || row.ratio.hi < 1.0)
-                && row.ratio.value.ln().abs() > self.noise.ln_1p()
-        };
-        let mut suspects: Vec<(usize, f64)> = Vec::new();
-        for (row, members) in self.rows.iter().filter(|(row, _)| off(row)) {
-            for &cell in members {
-                if !suspects.iter().any(|it| it.0 == cell) {
-                    let own = middle_mean(&cells[cell].shifts).unwrap_or(0.0);
-                    suspects.push((cell, own * row.ratio.value.ln().signum()));
-                }
-            }
-        }
-        suspects.sort_by(|a, b| b.1.total_cmp(&a.1));
-        suspects.into_iter().map(|it| it.0).take(SUSPECTS).collect()
-    }
-
-    /// The rows with their verdicts.
-    fn confirmed(self) -> Vec<Row> {
-        let chances: Vec<_> = self.rows.iter().map(|(row, _)| row.chance.unwrap_or(1.0)).collect();
-        let holds = holm(&chances, WRONG);
-        let judged = self.rows.into_iter().zip(holds).map(|((mut row, _), holds)| {
-            if holds {
-                row.verdict = Verdict::of(row.ratio, self.noise);
-            }
-            row
-        });
-        judged.collect()
-    }
-
-    /// The cells of the first pass that were not measured again, as the same.
-    fn rows_but(self, again: &[Contest]) -> Vec<Row> {
-        let again: Vec<_> = again.iter().map(|it| cell_name(&it.key, Variant::Ours)).collect();
-        let rows = self.rows.into_iter().map(|it| it.0);
-        rows.filter(|row| row.cells == 1 && !again.contains(&row.name)).collect()
-    }
-}
-
-/// The mechanisms with two cells or more.
-fn by_mechanism(cells: &[Contest], whole: &[usize]) -> Vec<(String, Vec<usize>)> {
-    let mut groups: Vec<(String, Vec<usize>)> = Vec::new();
-    for &cell in whole {
-        let id = &cells[cell].key.mechanism;
-        match groups.iter_mut().find(|it| it.0 == *id) {
-            Some((_, members)) => members.push(cell),
-            None => groups.push((id.clone(), vec![cell])),
-        }
-    }
-    groups.retain(|it| it.1.len() > 1);
-    groups
-}
-
-/// The mean shift of some cells in each round.
-fn together(cells: &[Contest], members: &[usize]) -> Vec<f64> {
-    let rounds = members.iter().map(|&it| cells[it].shifts.len()).min().unwrap_or(0);
-    let mean = |round: usize| {
-        let sum: f64 = members.iter().map(|&it| cells[it].shifts[round]).sum();
-        sum / members.len() as f64
-    };
-    (0..rounds).map(mean).collect()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use ipc_bench_schema::{Payload, Placement, Setting, WaitMode};
 
 use super::*;
+use crate::compare::judge::Verdict;
 
 fn contests(mechanisms: &[&str], sizes: usize) -> Vec<Contest> {
     let key = |mechanism: &str, size| CellKey {

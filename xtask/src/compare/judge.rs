@@ -2,6 +2,9 @@
 
 use ipc_bench_schema::results::Interval;
 
+/// Names of what could not be judged, with the reasons.
+pub(super) type LeftOut = Vec<(String, String)>;
+
 /// Everything that a comparison says.
 #[derive(Debug)]
 pub(super) struct Comparison {
@@ -14,7 +17,7 @@ pub(super) struct Comparison {
     /// What was judged.
     pub(super) rows: Vec<Row>,
     /// What could not be judged, and why.
-    pub(super) left_out: Vec<(String, String)>,
+    pub(super) left_out: LeftOut,
     /// What the reader must know.
     pub(super) notes: Vec<String>,
 }
