@@ -128,7 +128,8 @@ pub struct Config {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Floors {
-    /// One cache line there and back between two spinning processes.
+    /// One cache line there and back between two spinning processes. This and the other round trips are clocked
+    /// one by one, as those of the cells are: `probe_ns` is in them.
     pub cache_line_rtt_ns: Option<Quantiles>,
     /// Two cache lines, one a direction.
     pub two_line_rtt_ns: Option<Quantiles>,
