@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Result;
 use ipc_bench_schema::results::{Config, Floors, Host, Status};
-use ipc_bench_schema::{FloorReport, PeerInfo, Results};
+use ipc_bench_schema::{FloorReport, MechanismInfo, PeerInfo, Results};
 
 use crate::cli::BenchOptions;
 use crate::cpus::Cpus;
@@ -17,7 +17,7 @@ use crate::error::{Stopped, status_of_signal};
 use crate::interrupt::Interrupts;
 use crate::pace::Pace;
 use crate::peer::Peer;
-use crate::plan::{Planned, Preset, absent, plan};
+use crate::plan::{Planned, Preset, absent, is_meant, is_others, plan};
 use crate::progress::Progress;
 use crate::store::{Base, RESULTS, Run};
 use crate::tally::Tally;
@@ -166,7 +166,7 @@ fn begin<'a>(
         cpus,
         floor_report: Some(FloorReport::default()),
         floors: Floors::default(),
-        mechanisms: info.mechanisms,
+        mechanisms: known(options, info),
         tallies: planned.into_iter().map(Tally::new).collect(),
         rounds: Vec::new(),
         sentinel_ns: Vec::new(),
@@ -175,6 +175,13 @@ fn begin<'a>(
         journal: Journal::default(),
         progress: Progress::new(options.json),
     })
+}
+
+/// What the result says of the mechanisms: of ours all, of other people's those that are asked for.
+fn known(options: &BenchOptions, info: PeerInfo) -> Vec<MechanismInfo> {
+    let mut known = info.mechanisms;
+    known.retain(|it| !is_others(it) || is_meant(options, it));
+    known
 }
 
 /// A run that was stopped, with what it had measured.

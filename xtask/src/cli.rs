@@ -40,7 +40,7 @@ pub(crate) enum Command {
 /// Options of `bench`.
 #[derive(Debug, Default, Args)]
 pub(crate) struct BenchOptions {
-    /// The mechanisms to measure, by id; all when none is named
+    /// The mechanisms to measure, by id; all of ours when none is named
     #[arg(value_name = "MECHANISM")]
     pub(crate) mechanisms: Vec<String>,
     /// End in less than 45 seconds after the build, with the cells that matter most
@@ -85,7 +85,7 @@ pub(crate) struct BenchOptions {
     /// Measure with this ipc-peer binary instead of building one
     #[arg(long, value_name = "PATH")]
     pub(crate) peer: Option<PathBuf>,
-    /// Measure other people's libraries as well: builds ipc-peer with its feature `peers`
+    /// Measure other people's libraries as well, and the standard library's pipes and sockets
     #[arg(long, conflicts_with = "peer")]
     pub(crate) peers: bool,
     /// Measure the mechanisms that are faulty on purpose, and no others
