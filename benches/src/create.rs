@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::Setup;
 use crate::control::Tally;
-use crate::payload::{fill, verify};
+use crate::payload::fill;
 use crate::process::{Usage, pin};
 use crate::workload::{BatchSpec, Rtts, Workload, check, measured};
 
@@ -111,12 +111,23 @@ pub fn answer_once(socket: impl AsFd, size: usize, cpu: Option<usize>) -> Result
     let mut socket = UnixStream::from(socket);
     let mut buf = vec![0; size];
     socket.read_exact(&mut buf).context("the first message")?;
+    answer(&mut buf, size)?;
+    socket.write_all(&buf).context("the answer")
+}
+
+/// Checks a message and makes of it the answer to it.
+pub(crate) fn answer(buf: &mut [u8], len: usize) -> Result<()> {
     // A message begins with its number, or as much of it as there is room for.
     let mut number = [0; 8];
-    let len = size.min(number.len());
-    number[..len].copy_from_slice(&buf[..len]);
+    let known = buf.len().min(number.len());
+    number[..known].copy_from_slice(&buf[..known]);
     let seq = u64::from_le_bytes(number);
-    verify(&buf, seq)?;
-    fill(&mut buf, !seq);
-    socket.write_all(&buf).context("the answer")
+    check(buf, len, seq)?;
+    fill(buf, !seq);
+    Ok(())
+}
+
+/// Where what is created is to run, if that is not where it is created.
+pub(crate) fn other_cpu(setup: &Setup) -> Option<usize> {
+    setup.cpus.filter(|[ours, theirs]| ours != theirs).map(|[_, theirs]| theirs)
 }

@@ -23,6 +23,7 @@ pub mod create;
 pub mod drag;
 pub mod fan;
 pub mod floors;
+mod forked;
 pub mod initiator;
 pub mod link;
 mod paced;

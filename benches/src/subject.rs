@@ -2,12 +2,13 @@
 
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, bail};
 use ipc_bench_schema::{CellKey, MechanismInfo, Payload, Topology, Variant, WaitMode};
 use ipc_core::{Caps, Shape};
 
 use crate::create::{Bystander, Create, Creator};
 use crate::fan::{self, Dealt, In, Out};
+use crate::forked::Forked;
 use crate::link::Readable;
 use crate::polled::Polled;
 use crate::workload::{Runner, Workload};
@@ -39,11 +40,18 @@ pub struct VariantEntry {
     in_place: bool,
     /// What it takes part in with two processes.
     topologies: &'static [Topology],
+    /// Why it takes no part in the others.
+    apart: &'static str,
+    /// How it is created for one message, or why it is not.
+    setup: Result<SetupPart, &'static str>,
     offer: fn(&Setup, &mut Command) -> Result<Connect>,
     join: fn(&Setup) -> Result<Box<dyn Workload>>,
     fan_in: FanEntry,
     fan_out: FanEntry,
 }
+
+/// A [`Create`] with its type hidden.
+type SetupPart = fn(&Setup) -> Result<Box<dyn Workload>>;
 
 /// How a variant takes part where one process meets several.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +83,8 @@ impl VariantEntry {
             waits: &[WaitMode::Block, WaitMode::Spin],
             in_place: false,
             topologies: LINK,
+            apart: "",
+            setup: Ok(creator::<Forked<L>>),
             offer: |setup, command| {
                 let offer = L::offer(setup, command)?;
                 Ok(Box::new(move || Ok(Box::new(Runner(L::connect(offer)?)))))
@@ -100,14 +110,13 @@ impl VariantEntry {
             variant,
             waits: &[WaitMode::Block],
             in_place: false,
-            topologies: &[Topology::Setup],
-            offer: |setup, _| {
-                let creator = C::new(setup)?;
-                Ok(Box::new(move || Ok(Box::new(Creator(creator)))))
-            },
-            join: |_| Ok(Box::new(Bystander)),
-            fan_in: FanEntry::Apart("it is created for one message"),
-            fan_out: FanEntry::Apart("it is created for one message"),
+            topologies: &[],
+            apart: ONCE,
+            setup: Ok(creator::<C>),
+            offer: |_, _| bail!(ONCE),
+            join: |_| bail!(ONCE),
+            fan_in: FanEntry::Apart(ONCE),
+            fan_out: FanEntry::Apart(ONCE),
         }
     }
 
@@ -149,10 +158,24 @@ impl VariantEntry {
 
     /// The same, of a mechanism that loses messages when the receiver is slower than the sender.
     #[must_use]
-    pub const fn lossy(mut self) -> Self {
+    pub const fn lossy(self) -> Self {
+        self.round_trips(LOSSY)
+    }
+
+    /// The same, of a mechanism whose messages are all answered, one by one; and why, in plain words.
+    #[must_use]
+    pub const fn round_trips(mut self, why: &'static str) -> Self {
         self.topologies = &[Topology::PingPong, Topology::IdleGap];
-        self.fan_in = FanEntry::Apart(LOSSY);
-        self.fan_out = FanEntry::Apart(LOSSY);
+        self.apart = why;
+        self.fan_in = FanEntry::Apart(why);
+        self.fan_out = FanEntry::Apart(why);
+        self
+    }
+
+    /// The same, of a mechanism that takes no part in `setup`, and why, in plain words.
+    #[must_use]
+    pub const fn no_setup(mut self, why: &'static str) -> Self {
+        self.setup = Err(why);
         self
     }
 
@@ -189,6 +212,10 @@ impl VariantEntry {
         topology: Topology,
         commands: &mut [Command],
     ) -> Result<Connect> {
+        if topology == Topology::Setup {
+            let workload = self.setup.map_err(Error::msg)?(setup)?;
+            return Ok(Box::new(move || Ok(workload)));
+        }
         match (self.fan(topology), commands) {
             (Some(FanEntry::Part(part)), commands) => (part.offer)(setup, topology, commands),
             (None, [command]) => (self.offer)(setup, command),
@@ -209,6 +236,7 @@ impl VariantEntry {
     ) -> Result<Box<dyn Workload>> {
         match self.fan(topology) {
             Some(FanEntry::Part(part)) => (part.join)(setup, topology, index),
+            None if topology == Topology::Setup => Ok(Box::new(Bystander)),
             None => (self.join)(setup),
             Some(FanEntry::Apart(why)) => bail!(why),
         }
@@ -222,6 +250,21 @@ impl VariantEntry {
             _ => None,
         }
     }
+
+    /// Why it takes no part, if it does not.
+    fn apart(&self, topology: Topology) -> Option<&'static str> {
+        match (topology, self.fan(topology)) {
+            (_, Some(FanEntry::Apart(why))) => Some(why),
+            (_, Some(FanEntry::Part(_))) => None,
+            (Topology::Setup, None) => self.setup.err(),
+            (_, None) => (!self.topologies.contains(&topology)).then_some(self.apart),
+        }
+    }
+}
+
+/// Something that creates, for the initiator.
+fn creator<C: Create + 'static>(setup: &Setup) -> Result<Box<dyn Workload>> {
+    Ok(Box::new(Creator(C::new(setup)?)))
 }
 
 impl FanPart {
@@ -258,11 +301,16 @@ impl FanPart {
 const LINK: &[Topology] =
     &[Topology::PingPong, Topology::IdleGap, Topology::Stream, Topology::OpenLoop];
 
-/// What a notification takes part in.
-const NOTIFICATION: &[Topology] = &[Topology::PingPong, Topology::IdleGap];
+/// What a notification takes part in: where each is matched with an answer.
+const NOTIFICATION: &[Topology] = &[Topology::PingPong, Topology::IdleGap, Topology::Setup];
 
-const LOSSY: &str = "what comes faster than it is received is thrown away, and several processes have no \
-                     answers to wait for";
+const UNANSWERED: &str = "notifications that nobody answers become one, or fill a queue: only round trips match each \
+                          with an answer";
+
+const ONCE: &str = "it is created for one message";
+
+const LOSSY: &str = "what comes faster than it is received is thrown away: only in round trips does each message wait \
+                     for an answer";
 
 impl Subject {
     /// Finds a subject by its id.
@@ -287,31 +335,21 @@ impl Subject {
         match (self.carries_payload(), key.size) {
             (true, 0) => return Some("a message without bytes has nothing to verify".to_owned()),
             (false, 1..) => return Some("it carries no payload: its cells have size 0".to_owned()),
-            (false, 0) if !NOTIFICATION.contains(&key.topology) => {
-                return Some(
-                    "notifications that nobody answers become one, or fill a queue: only round trips \
-                     match each with an answer"
-                        .to_owned(),
-                );
-            }
             _ => {}
+        }
+        if let Some(why) = self.apart(key.topology) {
+            return Some(why.to_owned());
         }
         if !key.setting.fits(key.topology) {
             return Some(format!("{} has no setting {:?}", key.topology, key.setting.to_string()));
         }
         if key.topology.is_fan() {
-            if let Some(why) = self.no_fan(key.topology) {
-                return Some(why.to_owned());
-            }
             if key.size < fan::LEAST {
                 return Some(format!("a message needs {} bytes to say whose it is", fan::LEAST));
             }
             if let Some(most) = self.most(key.topology).filter(|most| key.size > *most) {
                 return Some(format!("above {most} bytes the messages of several senders mix"));
             }
-        } else if !self.topologies().contains(&key.topology) {
-            let takes: Vec<_> = self.topologies().iter().map(|it| it.as_str()).collect();
-            return Some(format!("it takes part in {} only", takes.join(", ")));
         }
         if key.topology == Topology::Setup && key.wait != WaitMode::Block {
             return Some("what is being created is waited for in the kernel".to_owned());
@@ -339,21 +377,12 @@ impl Subject {
         }
     }
 
-    /// What all its variants take part in.
-    fn topologies(&self) -> &'static [Topology] {
-        let of_first = self.variants.first().map_or(&[][..], |entry| entry.topologies);
-        if !self.carries_payload() && of_first.contains(&Topology::PingPong) {
-            return NOTIFICATION;
+    /// Why it takes no part in a topology, if it does not.
+    fn apart(&self, topology: Topology) -> Option<&'static str> {
+        if !self.carries_payload() && !NOTIFICATION.contains(&topology) {
+            return Some(UNANSWERED);
         }
-        of_first
-    }
-
-    /// Why it takes no part where one process meets several.
-    fn no_fan(&self, topology: Topology) -> Option<&'static str> {
-        self.variants.iter().find_map(|entry| match entry.fan(topology) {
-            Some(FanEntry::Apart(why)) => Some(why),
-            _ => None,
-        })
+        self.variants.iter().find_map(|entry| entry.apart(topology))
     }
 
     /// The longest message there.
@@ -374,20 +403,14 @@ impl Subject {
     #[must_use]
     pub fn info(&self) -> MechanismInfo {
         let caps = self.caps.rows().into_iter();
-        // What is created for one message, and what has no bytes, is another kind of thing.
-        let has_fans = self.carries_payload() && !self.topologies().contains(&Topology::Setup);
-        let fans = [Topology::FanIn, Topology::FanOut].into_iter().filter(|_| has_fans);
         let (parts, apart): (Vec<_>, Vec<_>) =
-            fans.map(|it| (it, self.no_fan(it))).partition(|(_, why)| why.is_none());
-        let mut topologies = self.topologies().to_vec();
-        topologies.extend(parts.into_iter().map(|(it, _)| it));
-        topologies.sort_unstable();
+            Topology::ALL.iter().map(|it| (*it, self.apart(*it))).partition(|it| it.1.is_none());
         MechanismInfo {
             id: self.id.to_owned(),
             krate: self.krate.to_owned(),
             summary: self.summary.to_owned(),
             variants: self.variants.iter().map(|it| it.variant).collect(),
-            topologies,
+            topologies: parts.into_iter().map(|(it, _)| it).collect(),
             payloads: self.payloads().to_vec(),
             apart: apart
                 .into_iter()

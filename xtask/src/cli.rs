@@ -274,6 +274,9 @@ pub(crate) struct ListOptions {
     /// Ask this ipc-peer binary instead of building one
     #[arg(long, value_name = "PATH")]
     pub(crate) peer: Option<PathBuf>,
+    /// With other people's libraries
+    #[arg(long, conflicts_with = "peer")]
+    pub(crate) peers: bool,
 }
 
 /// Reads `64`, `64B`, `4KiB` or `1MiB`. Zero is refused: there is nothing to send.

@@ -8,7 +8,7 @@ use ipc_bench_schema::{CellKey, FloorReport, FloorSample, Placement, Topology, W
 use crate::stats::Distribution;
 
 /// The crates whose mechanisms move bytes without a system call.
-const MEMORY_CRATES: &[&str] = &["ipc-shm"];
+const MEMORY_CRATES: &[&str] = &["ipc-shm", "iceoryx2"];
 
 /// Sums up what the peer measured.
 pub(crate) fn record(report: &FloorReport) -> Floors {

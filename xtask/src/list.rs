@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use ipc_bench_schema::PeerInfo;
+use ipc_bench_schema::{PeerInfo, Topology};
 
 use crate::cli::ListOptions;
 use crate::interrupt::Interrupts;
@@ -14,7 +14,11 @@ use crate::report::{terminal, units};
 /// Prints it, or JSON.
 pub(crate) fn run(options: &ListOptions) -> Result<ExitCode> {
     let interrupts = Interrupts::new()?;
-    let info = Peer::new(options.peer.as_deref(), &interrupts)?.list(&interrupts)?;
+    let peer = match options.peers {
+        true => Peer::with_peers(&interrupts)?,
+        false => Peer::new(options.peer.as_deref(), &interrupts)?,
+    };
+    let info = peer.list(&interrupts)?;
     if options.json {
         terminal::print(&serde_json::to_string_pretty(&info)?);
     } else {
@@ -39,11 +43,23 @@ fn text(info: &PeerInfo) -> String {
         let can = capabilities(&it.caps);
         let _ = writeln!(out, "    can: {longest}{}{can}", if can.is_empty() { "" } else { ", " });
         let _ = writeln!(out, "    takes part in: {}", topologies.join(", "));
-        for (topology, why) in &it.apart {
-            let _ = writeln!(out, "    not in {topology}: {why}");
+        for (topologies, why) in by_reason(&it.apart) {
+            let _ = writeln!(out, "    not in {}: {why}", topologies.join(", "));
         }
     }
     out.trim_end().to_owned()
+}
+
+/// The topologies that a mechanism takes no part in, those with the same reason together.
+fn by_reason(apart: &[(Topology, String)]) -> Vec<(Vec<&'static str>, &str)> {
+    let mut reasons: Vec<(Vec<_>, &str)> = Vec::new();
+    for (topology, why) in apart {
+        match reasons.iter_mut().find(|it| it.1 == why) {
+            Some((topologies, _)) => topologies.push(topology.as_str()),
+            None => reasons.push((vec![topology.as_str()], why)),
+        }
+    }
+    reasons
 }
 
 /// What a mechanism has, by name; what it has not is left out.
@@ -60,6 +76,15 @@ fn capabilities(caps: &[(String, String)]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use ipc_bench_schema::Topology::{FanIn, FanOut, Stream};
+
+    #[test]
+    fn topologies_with_the_same_reason_are_listed_together() {
+        let apart = [(Stream, "a"), (FanIn, "b"), (FanOut, "a")].map(|(it, why)| (it, why.into()));
+        let expected = [(vec!["stream", "fan-out"], "a"), (vec!["fan-in"], "b")];
+        assert_eq!(super::by_reason(&apart), expected);
+    }
+
     #[test]
     fn only_what_a_mechanism_has_is_listed() {
         let caps = [("duplex", "no"), ("pollable", "yes"), ("shape", "message")];

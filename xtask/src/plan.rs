@@ -47,14 +47,13 @@ pub(crate) struct Planned {
 pub(crate) fn plan(options: &BenchOptions, info: &PeerInfo, cpus: &Cpus) -> Result<Vec<Planned>> {
     let preset = Preset::of(options);
     let chosen = names::mechanisms(options, info)?;
-    let shapes = match preset {
-        Preset::Quick | Preset::Default if !names_an_axis(options) => curated::shapes(),
-        _ => product(options, preset, cpus),
-    };
+    let is_curated = preset != Preset::Full && !names_an_axis(options);
+    let shapes = if is_curated { curated::shapes() } else { product(options, preset, cpus) };
     let mut cells = Vec::new();
     for shape in shapes {
         for it in &chosen {
-            cells.extend(cell(it, &shape, options, cpus));
+            let rank = if is_curated { curated::rank(&shape, it) } else { 0 };
+            cells.extend(cell(it, &Shape { rank, ..shape }, options, cpus));
         }
     }
     // A mechanism without payload has one size: the same cell comes once.
@@ -157,8 +156,10 @@ fn cell(it: &MechanismInfo, shape: &Shape, options: &BenchOptions, cpus: &Cpus) 
     let Shape { rank, topology, setting, size, placement, wait, payload } = *shape;
     let takes_part = it.topologies.contains(&topology);
     let apart = it.apart.iter().find(|(known, _)| *known == topology).map(|(_, why)| why.clone());
-    // What is left out unless it is named would be a row of the same reason everywhere.
-    if !takes_part && apart.is_none() && !options.topology.contains(&topology) {
+    // Notifications, and what is created for one message, are other kinds of things than what the rest of a table
+    // has: unless the topology is named, they are not in it.
+    let fits = it.topologies.contains(&Topology::PingPong) && it.max_message != Some(0);
+    if !takes_part && (apart.is_none() || !fits) && !options.topology.contains(&topology) {
         return None;
     }
     // Few mechanisms can do without a copy: one that cannot is left out unless it is named.

@@ -25,6 +25,8 @@ const LONGEST: usize = 1 << 16;
 
 const NO_FAN_IN: &str = "it cannot be polled: that there is a message is known to user space alone";
 
+const NO_SETUP: &str = "it has a thread of its own, and what has threads is not forked";
+
 /// The row of the matrix.
 pub(super) const SUBJECT: Subject = Subject {
     id: "kcp",
@@ -33,8 +35,9 @@ pub(super) const SUBJECT: Subject = Subject {
     caps: Messages::CAPS.max_message(LONGEST),
     variants: &[
         VariantEntry::of::<Over<Handed<Messages>, ends::Messages<Messages>>>(Variant::Ours)
-            .no_fan_in(NO_FAN_IN),
-        VariantEntry::of::<Bare>(Variant::Raw).no_fan_in(NO_FAN_IN),
+            .no_fan_in(NO_FAN_IN)
+            .no_setup(NO_SETUP),
+        VariantEntry::of::<Bare>(Variant::Raw).no_fan_in(NO_FAN_IN).no_setup(NO_SETUP),
     ],
 };
 

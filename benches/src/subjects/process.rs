@@ -15,7 +15,7 @@ use ipc_bench_schema::Variant;
 use ipc_core::{Caps, Shape};
 use ipc_process::{Child, ForkOptions};
 
-use crate::create::{Create, answer_once};
+use crate::create::{Create, answer_once, other_cpu};
 use crate::{Setup, Subject, VariantEntry};
 
 /// What a process is asked over.
@@ -56,8 +56,7 @@ struct Task {
 
 impl Task {
     fn of(setup: &Setup) -> Self {
-        let cpu = setup.cpus.filter(|[ours, theirs]| ours != theirs).map(|[_, theirs]| theirs);
-        Self { size: setup.size, cpu }
+        Self { size: setup.size, cpu: other_cpu(setup) }
     }
 
     /// The new process's life, and its exit status.

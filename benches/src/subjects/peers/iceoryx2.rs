@@ -27,7 +27,8 @@ pub(super) const SUBJECT: Subject = Subject {
     summary: "iceoryx2: publish and subscribe over shared memory",
     caps: Caps::new(Shape::Message).named(),
     variants: &[VariantEntry::of::<Topics>(Variant::Peer)
-        .no_fan_in("the row is of one publisher and one subscriber a topic")],
+        .no_fan_in("the row is of one publisher and one subscriber a topic")
+        .no_setup("what the library knows of its process is wrong in a forked one")],
 };
 
 /// How many samples a subscriber's queue has room for.
