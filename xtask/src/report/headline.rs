@@ -32,7 +32,23 @@ impl fmt::Display for Answer {
 
 /// What the figures say, an answer for each question that they answer.
 pub(crate) fn answers(results: &Results) -> Vec<Answer> {
-    groups(results).iter().flat_map(of_group).collect()
+    let apart = groups(results).into_iter().flat_map(|group| match group.topology {
+        Topology::Setup => by_kind(results, group),
+        _ => vec![group],
+    });
+    apart.flat_map(|group| of_group(&group)).collect()
+}
+
+/// What is created for one message and nothing else, and the mechanisms that connect, which are created with a
+/// process: the first is a part of the others, and no competitor.
+fn by_kind<'a>(results: &Results, group: Group<'a>) -> Vec<Group<'a>> {
+    let creates_only = |cell: &&Cell| {
+        let of = results.mechanisms.iter().find(|it| it.id == cell.key.mechanism);
+        of.is_some_and(|it| it.topologies == [Topology::Setup])
+    };
+    let Group { topology, placement, wait, setting, cells } = group;
+    let (once, others): (Vec<_>, Vec<_>) = cells.into_iter().partition(creates_only);
+    [once, others].map(|cells| Group { topology, placement, wait, setting, cells }).into()
 }
 
 /// What is ranked: the figure, how it reads, and whether less is better.
@@ -162,6 +178,24 @@ mod tests {
              (4.90–5.30); fifo (5.20 µs) cannot be told from it."
         );
         assert!(sentences.iter().any(|it| it.contains("across CPUs")));
+    }
+
+    #[test]
+    fn what_is_only_created_is_no_competitor_of_what_is_created_with_it() {
+        let mut results = example::results();
+        for cell in &mut results.cells {
+            cell.key.topology = Topology::Setup;
+        }
+        let named = |results: &Results| {
+            let names = answers(results).into_iter().map(|it| it.name);
+            names.collect::<std::collections::BTreeSet<_>>().len()
+        };
+        assert_eq!(named(&results), 1, "pipe is sooner than fifo");
+        let mechanism = serde_json::json!({
+            "id": "fifo", "crate": "ipc-pipe", "summary": "", "variants": [], "topologies": ["setup"], "caps": []
+        });
+        results.mechanisms = vec![serde_json::from_value(mechanism).unwrap()];
+        assert_eq!(named(&results), 2);
     }
 
     #[test]
