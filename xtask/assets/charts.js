@@ -197,6 +197,10 @@ const drawLines = (series, width, options) => {
   return chart;
 };
 
+// Whether anything was measured at several sizes.
+const isSwept = (cells) => cells.some((a) => cells.some((b) => b.n === a.n && b.s !== a.s));
+
+// By message size.
 const drawSweep = (cells, width, t) => {
   const [of, tick] = isClocked(t)
     ? [(c) => c.p50 && c.p50.value, tickTime]
@@ -209,7 +213,7 @@ const drawSweep = (cells, width, t) => {
     const points = list.map((c) => [c.s, of(c)]);
     return { cell: list[list.length - 1], points, marks: points };
   });
-  if (!series.length) return null;
+  if (series.every((it) => it.points.length < 2)) return null;
   const sizes = [...new Set(cells.map((c) => c.s))].filter((s) => s > 0).sort((a, b) => a - b);
   return drawLines(series, width, {
     xOf: Math.log,

@@ -132,7 +132,7 @@
     by("l-cost").textContent =
       `Round trips of ${size}: to the left is a shorter tail, lower is cheaper.`;
     by("s-curve").hidden = by("s-cost").hidden = !trips;
-    by("s-sweep").hidden = new Set(shown.map((c) => c.s).filter(Boolean)).size < 2;
+    by("s-sweep").hidden = !isSwept(shown);
     by("s-load").hidden = !every.some((c) => c.loads.length);
     by("s-forms").hidden = open || known.length < 2;
     by("l-forms").textContent = trips
@@ -148,6 +148,7 @@
         "c-sweep",
         shown.filter((c) => c.v !== "raw"),
         (list, width) => drawSweep(list, width, state.t),
+        "One size was measured here.",
       );
     if (trips) {
       panels(
