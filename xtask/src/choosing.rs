@@ -8,11 +8,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use ipc_bench_schema::results::{Cell, Status};
-use ipc_bench_schema::{MechanismInfo, Placement, Results, Topology, Variant, WaitMode};
+use ipc_bench_schema::{MechanismInfo, Payload, Placement, Results, Topology, Variant, WaitMode};
 use serde_json::Value;
 
 use crate::advise::{cap, carries_payload, has};
-use crate::cli::ChoosingOptions;
+use crate::bench;
+use crate::cli::{BenchOptions, ChoosingOptions};
 use crate::error::Usage;
 use crate::provenance::workspace;
 use crate::report::markdown::escape;
@@ -26,9 +27,21 @@ const PAGE: &str = "docs/CHOOSING.md";
 /// Writes or checks the page.
 pub(crate) fn run(options: &ChoosingOptions) -> Result<ExitCode> {
     let (sample, page) = (workspace().join(SAMPLE), workspace().join(PAGE));
-    if let Some(given) = &options.sample {
-        let latest = given == Path::new("latest");
-        let results = store::read(&Run::find((!latest).then_some(given))?.1)?;
+    if options.measure {
+        let done = bench::run(&BenchOptions::default())?;
+        if done != ExitCode::SUCCESS {
+            eprintln!("error: the run did not end well: {SAMPLE} and {PAGE} stay as they are");
+            return Ok(done);
+        }
+    }
+    let latest = PathBuf::from("latest");
+    if let Some(given) = options.sample.as_ref().or(options.measure.then_some(&latest)) {
+        let results = store::read(&Run::find((*given != latest).then_some(given))?.1)?;
+        if !results.config.complete {
+            return Err(Usage::error(
+                "this run was stopped before its end: let it go on with `cargo xtask bench --resume`",
+            ));
+        }
         if results.mechanisms.is_empty() {
             return Err(Usage::error(
                 "this result does not say what the mechanisms can do: measure again",
@@ -147,12 +160,11 @@ fn host(sample: &Results) -> String {
 fn questions(out: &mut String, with: &[&MechanismInfo], without: &[&MechanismInfo]) {
     out.push_str("\n## By what it must do\n\n| you need | take one of |\n|---|---|\n");
     let mut row = |need: &str, names: Vec<&str>| {
-        let names = if names.is_empty() { "–".to_owned() } else { names.join(", ") };
-        let _ = writeln!(out, "| {need} | {names} |");
+        if !names.is_empty() {
+            let _ = writeln!(out, "| {need} | {} |", names.join(", "));
+        }
     };
-    let can = |name: &str| {
-        with.iter().filter(|it| has(it, name)).map(|it| it.id.as_str()).collect::<Vec<_>>()
-    };
+    let can = |name: &str| ids(with, |it| has(it, name));
     row("messages that stay apart", can("boundaries"));
     row("processes that share no ancestor", can("named"));
     row("to learn that the other side died", can("reports peer death"));
@@ -160,16 +172,29 @@ fn questions(out: &mut String, with: &[&MechanismInfo], without: &[&MechanismInf
     row("messages that overtake others", can("priority"));
     row("both directions over one object", can("duplex"));
     row("open files sent along", can("fd passing"));
-    let outlives = |it: &&&MechanismInfo| !matches!(cap(it, "persistence"), "process" | "no");
+    let outlives = |it: &MechanismInfo| !matches!(cap(it, "persistence"), "process" | "no");
+    row("messages that outlive the processes", ids(with, outlives));
     row(
-        "messages that outlive the processes",
-        with.iter().filter(outlives).map(|it| it.id.as_str()).collect(),
+        "several senders to one receiver",
+        ids(with, |it| it.topologies.contains(&Topology::FanIn)),
     );
     row(
-        "no bytes, only that something happened",
-        without.iter().map(|it| it.id.as_str()).collect(),
+        "long messages that nobody copies",
+        ids(with, |it| it.payloads.contains(&Payload::Handoff)),
     );
+    row("calls that are answered", ids(with, |it| it.krate == CALLS));
+    let permits = |it: &MechanismInfo| cap(it, "shape") == "semaphore";
+    row("no bytes, only that something happened", ids(without, |it| !permits(it)));
+    row("turns to take, or to count what is free", ids(without, permits));
 }
+
+/// Those that are so.
+fn ids<'a>(of: &[&'a MechanismInfo], so: impl Fn(&MechanismInfo) -> bool) -> Vec<&'a str> {
+    of.iter().filter(|it| so(it)).map(|it| it.id.as_str()).collect()
+}
+
+/// The crate of calls.
+const CALLS: &str = "ipc-rpc";
 
 fn capabilities<'a>(out: &mut String, mechanisms: impl Iterator<Item = &'a &'a MechanismInfo>) {
     const COLUMNS: [(&str, &str); 8] = [
@@ -298,7 +323,7 @@ mod tests {
     fn sample() -> Results {
         let mut results = example::results();
         let mechanism = |id: &str, max_message| MechanismInfo {
-            payloads: vec![ipc_bench_schema::Payload::Touch],
+            payloads: vec![Payload::Touch],
             id: id.to_owned(),
             krate: "ipc-pipe".to_owned(),
             summary: "A pipe".to_owned(),

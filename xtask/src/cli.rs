@@ -242,8 +242,11 @@ pub(crate) struct ChoosingOptions {
     /// First make this result the sample: a results.json, the directory that holds one, or `latest`
     #[arg(long, value_name = "DIR|results.json|latest")]
     pub(crate) sample: Option<PathBuf>,
-    /// Write nothing; exit 1 if the page is not what the sample gives
+    /// First run `cargo xtask bench`, and make its result the sample
     #[arg(long, conflicts_with = "sample")]
+    pub(crate) measure: bool,
+    /// Write nothing; exit 1 if the page is not what the sample gives
+    #[arg(long, conflicts_with_all = ["sample", "measure"])]
     pub(crate) check: bool,
 }
 
