@@ -3,6 +3,8 @@
 mod barrier;
 mod condvar;
 mod event;
+#[cfg(test)]
+mod model;
 mod mutex;
 mod owner;
 mod rwlock;
