@@ -1,10 +1,11 @@
 //! How to create or to open a set of System V semaphores.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use ipc_core::{Error, ErrorKind, Result};
+use ipc_core::{Error, ErrorKind, Result, Wait};
 use ipc_fd::kind::os;
 use ipc_fd::user::is_owner;
+use ipc_fd::wait::Naps;
 use rustix::io::Errno;
 
 use super::limits::{Limits, SEMMNI, SEMMNS, SEMMSL};
@@ -12,9 +13,6 @@ use super::set::{operate, set_all};
 use super::status::status;
 use super::{Key, Op, RemovalGuard, Set, VALUE_MAX};
 use crate::sys::semop as sys;
-
-/// How long an opener naps before it looks again whether the set was given its values.
-const NAP: Duration = Duration::from_millis(1);
 
 /// How to create or to open a set of System V semaphores.
 ///
@@ -135,7 +133,7 @@ impl SetOptions {
             ops.push(Op::wait_zero(0));
         }
         let mut ops = ops.into_iter().map(|op| op.of_kernel(true)).collect::<Result<Vec<_>>>()?;
-        operate(id, &mut ops, ipc_core::Wait::Never)
+        operate(id, &mut ops, Wait::Never)
     }
 
     #[cold]
@@ -187,7 +185,7 @@ impl SetOptions {
     /// ```
     #[doc(alias = "semid")]
     pub fn open_id(&self, id: i32) -> Result<Set> {
-        let deadline = Instant::now().checked_add(self.patience);
+        let mut naps = Naps::new(Wait::timeout(self.patience));
         loop {
             let status = status(id)?;
             let uid = status.creator_uid;
@@ -198,13 +196,14 @@ impl SetOptions {
             if status.last_operation.is_some() || self.unused {
                 return Ok(Set::opened(status.key, id, status.len));
             }
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            // The creator is at it: there is no call that waits for it to be done.
+            let Some(nap) = naps.next_nap() else {
                 return Err(Error::new(ErrorKind::Corrupted, "semget").with_note(
                     "nobody has operated on the set: its creator has died before it gave it values, or \
                      does it by semctl alone (SetOptions::accept_unused)",
                 ));
-            }
-            std::thread::sleep(NAP);
+            };
+            std::thread::sleep(nap);
         }
     }
 

@@ -6,7 +6,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use ipc_core::{ErrorKind, Handoff, Notified, Semaphore, Wait};
+use ipc_core::{ErrorKind, Handoff, Notified, Semaphore};
 use ipc_sem::posix::{NamedSem, SemOptions, UnnamedSem};
 use ipc_sem::sysv::{Sem, SetOptions};
 use ipc_sem::{
