@@ -185,6 +185,14 @@ impl Memory {
         named.place.unlink_if(fd.as_fd(), op)
     }
 
+    /// The descriptor alone; the memory stays mapped for ever.
+    pub(crate) fn leak(mut self) -> OwnedFd {
+        self.remove_name();
+        let fd = self.fd.take().expect("it is there until the value ends");
+        std::mem::forget(self);
+        fd
+    }
+
     /// Removes the name, if that is up to this value.
     fn remove_name(&mut self) {
         if let (Some(named), Some(fd)) = (self.name.take(), &self.fd) {

@@ -213,22 +213,14 @@ impl<S: Shareable, R: RegionMut> Shared<S, R> {
     }
 }
 
-impl<S: Shareable, R> Shared<S, R> {
-    /// Takes the region out, unless this process holds a lock in it: then nobody will get it.
-    fn take_region(&mut self) -> Option<R> {
-        if self.is_held_here() {
-            return None;
-        }
-        // SAFETY: the caller ends this value without dropping the region again.
-        Some(unsafe { ManuallyDrop::take(&mut self.region) })
-    }
-}
-
-/// Unmaps the memory, unless a thread of this process holds a lock in it (somebody has forgotten a guard): then
-/// it stays mapped, since the C library will touch it.
+/// Unmaps the memory, unless a thread of this process holds a lock in it, by way of a guard that was forgotten, or of
+/// another mapping: then it stays mapped, since the C library may touch it.
 impl<S: Shareable, R> Drop for Shared<S, R> {
     fn drop(&mut self) {
-        drop(self.take_region());
+        if !self.is_held_here() {
+            // SAFETY: this value ends, and nobody drops the region again.
+            unsafe { ManuallyDrop::drop(&mut self.region) };
+        }
     }
 }
 
@@ -261,15 +253,14 @@ impl<S: Shareable> AsFd for Shared<S> {
     }
 }
 
-/// Unmaps the memory, and removes its name where dropping would.
-///
-/// # Panics
-///
-/// If a thread of this process holds a lock in it: somebody has forgotten a guard.
+/// Unmaps the memory as dropping would, and removes its name where dropping would.
 impl<S: Shareable> From<Shared<S>> for OwnedFd {
     fn from(shared: Shared<S>) -> Self {
+        let held = shared.is_held_here();
         let mut shared = ManuallyDrop::new(shared);
-        shared.take_region().expect("a guard was forgotten").into()
+        // SAFETY: the value is not used again, and not dropped.
+        let memory = unsafe { ManuallyDrop::take(&mut shared.region) };
+        if held { memory.leak() } else { memory.into() }
     }
 }
 

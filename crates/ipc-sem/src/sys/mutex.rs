@@ -98,7 +98,32 @@ impl RawMutex {
     #[inline]
     pub(crate) fn try_lock(&self) -> Result<Got, Errno> {
         // SAFETY: the type's invariant.
-        got(unsafe { libc::pthread_mutex_trylock(self.0.get()) })
+        let result = got(unsafe { libc::pthread_mutex_trylock(self.0.get()) });
+        if result == Err(Errno::NOTRECOVERABLE) {
+            self.give_back();
+        }
+        result
+    }
+
+    /// Undoes what glibc's `pthread_mutex_trylock` forgets: of a mutex that is unrecoverable and free, it leaves
+    /// the lock's word taken by this thread (seen in 2.36), so that others would wait for it.
+    #[cold]
+    fn give_back(&self) {
+        let word = self.word();
+        let tid = rustix::thread::gettid().as_raw_nonzero().get().cast_unsigned();
+        let taken = word.load(Ordering::Relaxed);
+        if taken & TID_MASK == tid
+            && word.compare_exchange(taken, 0, Ordering::Release, Ordering::Relaxed).is_ok()
+        {
+            crate::futex::wake(word, u32::MAX);
+        }
+    }
+
+    /// The word that the kernel looks at when a holder dies.
+    fn word(&self) -> &AtomicU32 {
+        // SAFETY: a lock that the kernel can clean up begins with a word for it, which is reached by atomic
+        // operations alone.
+        unsafe { &*self.0.get().cast::<AtomicU32>() }
     }
 
     /// `pthread_mutex_clocklock(CLOCK_MONOTONIC)`
@@ -143,10 +168,7 @@ impl RawMutex {
 
     /// Whether a thread of this process holds it: then the memory must stay mapped.
     pub(crate) fn is_held_here(&self) -> bool {
-        // SAFETY: a lock that the kernel can clean up begins with a word for it, which is reached by atomic
-        // operations alone.
-        let word = unsafe { &*self.0.get().cast::<AtomicU32>() };
-        let tid = word.load(Ordering::Relaxed) & TID_MASK;
+        let tid = self.word().load(Ordering::Relaxed) & TID_MASK;
         tid != 0 && std::path::Path::new(&format!("/proc/self/task/{tid}")).exists()
     }
 }

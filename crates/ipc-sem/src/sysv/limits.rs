@@ -4,6 +4,9 @@ use std::fs;
 
 use ipc_core::{Error, ErrorKind, Result};
 
+/// The operation in this file's errors.
+const OP: &str = "read limits";
+
 /// Too many semaphores wanted in one set.
 pub(super) const SEMMSL: ErrorKind = ErrorKind::ResourceLimit {
     limit: "semaphores in one System V set",
@@ -56,15 +59,19 @@ impl Limits {
     ///
     /// [`ErrorKind::Unsupported`] when `/proc` is not mounted or the kernel has no System V IPC.
     pub fn read() -> Result<Self> {
-        let text = fs::read_to_string("/proc/sys/kernel/sem").unwrap_or_default();
-        let mut numbers = text.split_whitespace().map_while(|it| it.parse().ok());
-        let mut next = || {
-            numbers.next().ok_or_else(|| {
-                Error::new(ErrorKind::Unsupported, "read limits").with_note(
-                    "/proc/sys/kernel/sem: /proc is not mounted or the kernel has no System V IPC",
-                )
-            })
+        let unsupported = || {
+            Error::new(ErrorKind::Unsupported, OP).with_note(
+                "/proc/sys/kernel/sem: /proc is not mounted or the kernel has no System V IPC",
+            )
         };
+        let text = fs::read_to_string("/proc/sys/kernel/sem").map_err(|error| {
+            match error.raw_os_error() {
+                None | Some(libc::ENOENT) => unsupported(),
+                Some(errno) => Error::from_os(OP, errno),
+            }
+        })?;
+        let mut numbers = text.split_whitespace().map_while(|it| it.parse().ok());
+        let mut next = || numbers.next().ok_or_else(unsupported);
         Ok(Self {
             max_set: next()?,
             max_semaphores: next()?,

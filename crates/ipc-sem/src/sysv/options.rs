@@ -116,24 +116,18 @@ impl SetOptions {
 
     /// Gives a new set, whose semaphores are all zero, its values, by one last operation.
     fn give_values(&self, id: i32) -> Result<()> {
-        let (mut values, mut ops) = (self.values.clone(), Vec::new());
-        if values.len() <= Limits::read()?.max_ops {
-            for (num, value) in (0..).zip(values.iter_mut()) {
-                if *value > 0 {
-                    ops.push(Op::post(num, std::mem::take(value)));
-                }
-            }
-        } else {
+        let posts = (0..).zip(&self.values).filter(|(_, value)| **value > 0);
+        let mut ops: Vec<_> = posts.map(|(num, value)| Op::post(num, *value)).collect();
+        match finish(id, &mut ops) {
             // Too many for one operation: all but the first are set beforehand.
-            let first = std::mem::take(&mut values[0]);
-            set_all(id, &values)?;
-            ops.extend((first > 0).then(|| Op::post(0, first)));
+            Err(error) if error.raw_os_error() == Some(libc::E2BIG) => {
+                let mut values = self.values.clone();
+                let first = std::mem::take(&mut values[0]);
+                set_all(id, &values)?;
+                finish(id, &mut (first > 0).then(|| Op::post(0, first)).into_iter().collect())
+            }
+            result => result,
         }
-        if ops.is_empty() {
-            ops.push(Op::wait_zero(0));
-        }
-        let mut ops = ops.into_iter().map(|op| op.of_kernel(true)).collect::<Result<Vec<_>>>()?;
-        operate(id, &mut ops, Wait::Never)
     }
 
     #[cold]
@@ -236,4 +230,13 @@ impl SetOptions {
     pub fn private(&self) -> Result<Set> {
         self.create(Key::PRIVATE)
     }
+}
+
+/// The operation that says that a set has its values; `ops` may be empty.
+fn finish(id: i32, ops: &mut Vec<Op>) -> Result<()> {
+    if ops.is_empty() {
+        ops.push(Op::wait_zero(0));
+    }
+    let ops: Result<Vec<_>> = ops.iter().map(|op| op.of_kernel(true)).collect();
+    operate(id, &mut ops?, Wait::Never)
 }

@@ -74,10 +74,16 @@ fn unrecoverable() {
     let lock = Shared::<Mutex<u32>>::new(0).expect("new");
     start_locker(&lock).kill();
     drop(lock.lock().map(drop).expect_err("its holder died"));
-    for wait in [Wait::Forever, Wait::Never, Wait::timeout(Duration::from_secs(1))] {
+    for wait in [Wait::Forever, Wait::Never, Wait::Never, Wait::timeout(Duration::from_secs(1))] {
         let error = lock.lock_with(wait).map(drop).expect_err("it was given up");
         assert_eq!(error.kind(), ErrorKind::Corrupted, "{error}");
         assert!(error.to_string().contains("make a new one"), "{error}");
+        // Nobody waits for who was told so.
+        let others = std::thread::scope(|scope| {
+            let other = scope.spawn(|| lock.lock().map(drop).expect_err("it was given up").kind());
+            other.join().expect("join")
+        });
+        assert_eq!(others, ErrorKind::Corrupted);
     }
 }
 

@@ -460,6 +460,7 @@ ipc_sem::shared! {
     /// What the two processes go to and fro by.
     struct Doors {
         lock: Mutex<u32>,
+        own: UnnamedSem,
         there: UnnamedSem,
         back: UnnamedSem,
     }
@@ -467,7 +468,7 @@ ipc_sem::shared! {
 
 fn strace_counts() {
     need("strace", "strace");
-    let doors = Shared::<Doors>::new((0, 0, 0)).expect("new");
+    let doors = Shared::<Doors>::new((0, 0, 0, 0)).expect("new");
     let set = SetOptions::new().values(&[0]).private().expect("private");
     let mut peer = Peer::cast("programs/blocks_and_does_not");
     give(&doors, peer.command(), "doors");
@@ -503,9 +504,9 @@ fn blocks_and_does_not() {
     for _ in 0..TRIPS {
         for _ in 0..10 {
             *doors.lock.lock().expect("lock") += 1;
-            doors.back.post().expect("post");
-            doors.back.wait().expect("wait");
-            assert!(doors.back.try_wait().is_err());
+            doors.own.post().expect("post");
+            doors.own.wait().expect("wait");
+            assert!(doors.own.try_wait().is_err());
         }
         sem.post().expect("post");
         sem.wait().expect("wait");
