@@ -1,21 +1,26 @@
 //! The rows of the matrix.
 
 mod ends;
+mod eventfd;
 mod fifo;
 mod kcp;
 mod many;
+mod mutex_condvar;
 mod packet;
 mod peers;
 mod pipe;
 mod pipes;
 mod posix_mq;
+mod posix_sem;
 mod process;
 mod rings;
 mod rt_signal;
+mod semaphores;
 mod signal;
 mod signalfd;
 mod signals;
 mod sysv_mq;
+mod sysv_sem;
 mod tcp;
 mod udp;
 mod unix;
@@ -50,4 +55,8 @@ pub const ALL: &[Subject] = &[
     signal::SUBJECT,
     rt_signal::SUBJECT,
     signalfd::SUBJECT,
+    posix_sem::SUBJECT,
+    sysv_sem::SUBJECT,
+    eventfd::SUBJECT,
+    mutex_condvar::SUBJECT,
 ];
