@@ -32,9 +32,9 @@
 //! `futex`(2), `FUTEX_WAIT`, `FUTEX_WAKE`.
 
 use std::sync::atomic::AtomicU32;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use ipc_core::{Error, ErrorKind, Result, Wait};
+use ipc_core::{Error, Result, Wait};
 use ipc_fd::kind::os;
 use rustix::io::Errno;
 use rustix::thread::futex;
@@ -87,15 +87,20 @@ pub fn wake(word: &AtomicU32, count: u32) -> usize {
     futex::wake(word, futex::Flags::empty(), count).unwrap_or_default()
 }
 
-/// As [`wait`], but returns after [`LOOK`] in any case.
+/// As [`wait`], but returns after [`LOOK`] in any case, and perhaps after a signal.
+///
+/// Without a deadline, nobody looks at the clock.
 pub(crate) fn doze(word: &AtomicU32, expected: u32, until: Wait) -> Result<()> {
-    let look = Instant::now() + LOOK;
-    match until {
-        Wait::Until(deadline) if deadline <= look => wait(word, expected, until),
-        Wait::Never => wait(word, expected, until),
-        _ => match wait(word, expected, Wait::Until(look)) {
-            Err(error) if error.kind() == ErrorKind::TimedOut => Ok(()),
-            result => result,
-        },
+    const LONGEST: Timespec = Timespec { tv_sec: 0, tv_nsec: LOOK.subsec_nanos() as _ };
+    let left = match until {
+        Wait::Forever => LOOK,
+        Wait::Never | Wait::Until(_) => until.remaining().unwrap_or(LOOK),
+    };
+    if left < LOOK {
+        return wait(word, expected, until);
+    }
+    match futex::wait(word, futex::Flags::empty(), expected, Some(&LONGEST)) {
+        Ok(()) | Err(Errno::AGAIN | Errno::INTR | Errno::TIMEDOUT) => Ok(()),
+        Err(errno) => Err(os("futex")(errno)),
     }
 }

@@ -318,7 +318,9 @@ unsafe impl Shareable for Barrier {
                 .with_note("a barrier is for 1 to 64 members"));
         }
         // SAFETY: the caller promises the place.
-        let (table, seats) = unsafe { (&raw mut (*this).table, &raw mut (*this).seats) };
+        let table = unsafe { &raw mut (*this).table };
+        // SAFETY: as above.
+        let seats = unsafe { &raw mut (*this).seats };
         let first = seats.cast::<RawMutex>();
         for mutex in (0..SEATS).map(|n| first.wrapping_add(n)).chain([table]) {
             // SAFETY: a part of the caller's place.

@@ -20,19 +20,21 @@ use crate::shared::Shareable;
 ///
 /// # When a process dies
 ///
-/// - A **waiter** that is killed leaves nothing behind. If it had been woken by `notify_one` and could not act
-///   any more, another one looks for itself, within 100 ms.
-/// - A **notifier** that is killed between its change and its notification: the waiters look for themselves
-///   within 100 ms. If it died with the mutex, the first one gets
-///   [`LockError::OwnerDied`].
+/// - A **waiter** that is killed, at any moment, takes nothing from the others: every notification wakes all who
+///   sleep, and they look for themselves.
+/// - A **notifier** that is killed between its change and its notification has not notified. Who waits with a
+///   deadline, however far, looks for itself every 100 ms all the same, and finds the change, or gets
+///   [`LockError::OwnerDied`] where the notifier has died with the mutex. Who waits for ever sleeps until
+///   somebody else notifies: so wait with a deadline where notifiers are killed, and whoever
+///   [recovers](crate::OwnerDied::recover) a mutex notifies.
 ///
-/// That is because every sleeper wakes every 100 ms without being notified. So it is with condition variables in
-/// any case: what was waited for may not be so. Look, or use [`wait_while`](Self::wait_while).
+/// A wait may end without a notification, as with condition variables in any case. Look, or use
+/// [`wait_while`](Self::wait_while).
 ///
 /// # Limits
 ///
-/// A waiter that is stopped between unlocking and going to sleep misses its wake-up if exactly 2³¹
-/// notifications happen meanwhile; it looks for itself then.
+/// A waiter that is stopped between unlocking and going to sleep misses its wake-up if 2³¹ notifications of others
+/// who wait, or a multiple, happen meanwhile.
 ///
 /// # Examples
 ///
@@ -124,7 +126,12 @@ impl Condvar {
         let mutex = guard.mutex();
         let word = sequence::prepare(&self.0);
         guard.unlock()?;
-        let waited = match futex::doze(&self.0, word, wait) {
+        let slept = match wait {
+            // One system call, and no timer, which would cost a fifth of a round trip.
+            Wait::Forever => futex::wait(&self.0, word, wait),
+            Wait::Never | Wait::Until(_) => futex::doze(&self.0, word, wait),
+        };
+        let waited = match slept {
             Ok(()) => Waited::Woken,
             Err(error) if error.kind() == ErrorKind::TimedOut => Waited::TimedOut,
             Err(error) => return Err(error.into()),
@@ -160,7 +167,10 @@ impl Condvar {
         }
     }
 
-    /// Wakes one of those who wait. Without any, it is no system call.
+    /// Wakes those who wait, of whom one would do. Without any, it is no system call.
+    ///
+    /// It wakes all of them, as [`notify_all`](Self::notify_all) does: the one that would be chosen may be killed
+    /// before it does anything, and nobody would know. It says what the program means.
     ///
     /// Change what they wait for with the mutex held; this may be called with it or without.
     ///
@@ -170,7 +180,7 @@ impl Condvar {
     #[doc(alias = "pthread_cond_signal")]
     #[inline]
     pub fn notify_one(&self) {
-        sequence::notify_one(&self.0);
+        sequence::notify(&self.0);
     }
 
     /// Wakes all who wait. Without any, it is no system call.
@@ -181,7 +191,7 @@ impl Condvar {
     #[doc(alias = "pthread_cond_broadcast")]
     #[inline]
     pub fn notify_all(&self) {
-        sequence::notify_all(&self.0);
+        sequence::notify(&self.0);
     }
 }
 
@@ -202,8 +212,8 @@ impl Word for AtomicU32 {
     }
 
     #[inline]
-    fn wake(&self, count: u32) -> usize {
-        futex::wake(self, count)
+    fn wake_all(&self) {
+        futex::wake(self, u32::MAX);
     }
 }
 

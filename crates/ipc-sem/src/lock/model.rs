@@ -6,27 +6,25 @@ use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
-use super::sequence::{Word, notify_all, notify_one, prepare};
+use super::sequence::{Word, notify, prepare};
 
 /// The word, and the futex as the kernel has it: a lock, and a queue.
 struct Model {
     word: AtomicU32,
-    /// How many sleep, and have not been woken.
-    asleep: Mutex<usize>,
+    kernel: Mutex<()>,
     queue: Condvar,
 }
 
 impl Model {
     fn new() -> Self {
-        Self { word: AtomicU32::new(0), asleep: Mutex::new(0), queue: Condvar::new() }
+        Self { word: AtomicU32::new(0), kernel: Mutex::new(()), queue: Condvar::new() }
     }
 
     /// The kernel compares under the lock that a wake-up takes.
     fn sleep(&self, expected: u32) {
-        let mut asleep = self.asleep.lock().expect("lock");
+        let lock = self.kernel.lock().expect("lock");
         if self.word.load(Ordering::SeqCst) == expected {
-            *asleep += 1;
-            drop(self.queue.wait(asleep).expect("wait"));
+            drop(self.queue.wait(lock).expect("wait"));
         }
     }
 }
@@ -44,14 +42,9 @@ impl Word for Model {
         self.word.compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    fn wake(&self, count: u32) -> usize {
-        let mut asleep = self.asleep.lock().expect("lock");
-        let woken = (*asleep).min(count as usize);
-        *asleep -= woken;
-        for _ in 0..woken {
-            self.queue.notify_one();
-        }
-        woken
+    fn wake_all(&self) {
+        let _lock = self.kernel.lock().expect("lock");
+        self.queue.notify_all();
     }
 }
 
@@ -86,6 +79,16 @@ impl Things {
         }
     }
 
+    /// Wants one, and is killed when it is woken. If there is one before, it is killed earlier.
+    fn sleep_and_die(&self) {
+        let things = self.mutex.lock().expect("lock");
+        if *things == 0 {
+            let word = prepare(&self.more);
+            drop(things);
+            self.more.sleep(word);
+        }
+    }
+
     fn put(&self, count: u32, notify: fn(&Model)) {
         *self.mutex.lock().expect("lock") += count;
         notify(&self.more);
@@ -108,75 +111,88 @@ fn one_takes(notify: fn(&Model)) {
 }
 
 #[test]
-fn who_waits_is_woken_by_one_and_by_all() {
-    check(|| one_takes(notify_one));
-    check(|| one_takes(notify_all));
+fn who_waits_is_woken() {
+    check(|| one_takes(notify));
 }
 
-#[test]
-fn two_who_wait_are_woken_by_two() {
-    check(|| {
-        let things = Things::new();
-        let takers = [0, 1].map(|_| {
-            let theirs = Arc::clone(&things);
-            thread::spawn(move || theirs.take())
-        });
-        things.put(1, notify_one);
-        things.put(1, notify_one);
-        takers.into_iter().for_each(|taker| taker.join().expect("join"));
-    });
-}
-
-#[test]
-fn two_who_wait_are_woken_by_all() {
-    check(|| {
-        let things = Things::new();
-        let takers = [0, 1].map(|_| {
-            let theirs = Arc::clone(&things);
-            thread::spawn(move || theirs.take())
-        });
-        things.put(2, notify_all);
-        takers.into_iter().for_each(|taker| taker.join().expect("join"));
-    });
-}
-
-/// A notification in between takes away what one who was killed has left, while another one comes to sleep.
-fn after_a_death(notify: fn(&Model)) {
+/// Two threads take, another puts what they need, in so many pieces.
+fn two_take(pieces: u32) {
     let things = Things::new();
-    let theirs = Arc::clone(&things);
+    let takers = [0, 1].map(|_| {
+        let theirs = Arc::clone(&things);
+        thread::spawn(move || theirs.take())
+    });
+    for _ in 0..pieces {
+        things.put(2 / pieces, notify);
+    }
+    takers.into_iter().for_each(|taker| taker.join().expect("join"));
+}
+
+#[test]
+fn two_who_wait_are_woken_by_one_notification_and_by_two() {
+    check(|| two_take(1));
+    check(|| two_take(2));
+}
+
+/// One was killed before it slept, another one when it was woken, and a notification takes the bit away while a third
+/// one comes to sleep.
+fn after_deaths(notify: fn(&Model)) {
+    let things = Things::new();
     things.take_and_die();
+    let [theirs, victims] = [0, 1].map(|_| Arc::clone(&things));
+    let victim = thread::spawn(move || victims.sleep_and_die());
     let taker = thread::spawn(move || theirs.take());
     notify(&things.more);
-    things.put(1, notify_one);
+    things.put(1, notify);
     taker.join().expect("join");
+    // So that the model ends: the victim may be asleep still.
+    things.put(1, notify);
+    victim.join().expect("join");
 }
 
 #[test]
-fn one_who_was_killed_leaves_nothing_that_hides_another() {
-    check(|| after_a_death(notify_one));
-    check(|| after_a_death(notify_all));
+fn those_who_were_killed_take_nothing_from_who_waits() {
+    check(|| after_deaths(notify));
 }
 
-/// A notification that takes the bit away and does not wake who has come since.
-fn forgetful(model: &Model) {
-    let now = model.load();
-    if now & 1 == 1 && model.wake(1) == 0 {
-        model.compare_exchange(now, now.wrapping_add(1));
-    }
-}
-
-/// In a process of its own: what the checker does when it finds a deadlock is more than a test survives.
-#[test]
-fn a_notification_that_forgets_who_has_come_since_is_caught() {
-    const CHILD: &str = "IPC_SEM_TEST_FORGETFUL";
+/// Runs a check that must find a deadlock in a process of its own: what the checker does then is more than a test
+/// survives.
+fn deadlocks(test: &str, check: fn()) {
+    const CHILD: &str = "IPC_SEM_TEST_BROKEN";
     if std::env::var_os(CHILD).is_some() {
-        check(|| after_a_death(forgetful));
-        return;
+        return check();
     }
-    let name = "lock::model::a_notification_that_forgets_who_has_come_since_is_caught";
     let mut child = std::process::Command::new(std::env::current_exe().expect("own path"));
+    let name = format!("lock::model::{test}");
     let output =
-        child.args(["--exact", name, "--nocapture"]).env(CHILD, "1").output().expect("run");
+        child.args(["--exact", &name, "--nocapture"]).env(CHILD, "1").output().expect("run");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.contains("deadlock"), "it found nothing: {said}");
+}
+
+/// Wakes without changing the word: who is about to sleep does.
+fn unchanged(model: &Model) {
+    if model.load() & 1 == 1 {
+        model.wake_all();
+    }
+}
+
+/// Wakes one, as `pthread_cond_signal` does.
+fn chosen(model: &Model) {
+    let now = model.load();
+    if now & 1 == 1 {
+        model.compare_exchange(now, now.wrapping_add(2));
+        let _lock = model.kernel.lock().expect("lock");
+        model.queue.notify_one();
+    }
+}
+
+#[test]
+fn a_wake_up_without_a_change_is_caught() {
+    deadlocks("a_wake_up_without_a_change_is_caught", || check(|| one_takes(unchanged)));
+}
+
+#[test]
+fn a_wake_up_for_one_who_was_killed_is_caught() {
+    deadlocks("a_wake_up_for_one_who_was_killed_is_caught", || check(|| after_deaths(chosen)));
 }

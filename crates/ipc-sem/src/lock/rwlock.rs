@@ -370,7 +370,9 @@ unsafe impl<T: Plain + Sync> Shareable for RwLock<T> {
 
     unsafe fn init(this: *mut Self, value: T) -> Result<()> {
         // SAFETY: the caller promises the place. The atomics in it are zero already.
-        let (gate, places) = unsafe { (&raw mut (*this).gate, &raw mut (*this).places) };
+        let gate = unsafe { &raw mut (*this).gate };
+        // SAFETY: as above.
+        let places = unsafe { &raw mut (*this).places };
         let first = places.cast::<Place>();
         for place in (0..PLACES).map(|n| first.wrapping_add(n)).chain([gate]) {
             // SAFETY: a part of the caller's place, and a place begins with its mutex.

@@ -129,7 +129,9 @@ fn no_notification() {
     give(&pair, peer.command(), "pair");
     let guard = pair.0.lock().expect("lock");
     let mut peer = Some(peer.start());
-    let died = pair.1.wait_while(guard, Wait::Forever, |n| {
+    // A deadline, however far: who waits for ever is not told.
+    let far = Wait::timeout(Duration::from_secs(3600));
+    let died = pair.1.wait_while(guard, far, |n| {
         // The lock is free from the second look on; the peer takes it and is killed with it.
         if let Some(mut peer) = peer.take_if(|_| *n == 0) {
             peer.tell("lock");
