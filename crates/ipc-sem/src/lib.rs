@@ -7,7 +7,7 @@
 //! | a semaphore or a counter behind a descriptor, for `poll` | [`EventFdSem`], [`EventFd`] | the permit is lost |
 //! | data in shared memory that one process changes at a time | [`Mutex`] | the next one is told, and has the lock |
 //! | many readers, or one writer | [`RwLock`] | of a reader, nothing; of a writer, as above |
-//! | to wait until data have changed | [`Condvar`] | nobody is stuck |
+//! | to wait until data have changed | [`Condvar`] | there is no holder; a dead waiter takes no wake-up with it |
 //! | to wait until all have come | [`Barrier`] | all are told |
 //! | to wait until something has happened | [`Event`] | there is no holder |
 //! | to build another one | [`futex`] | |

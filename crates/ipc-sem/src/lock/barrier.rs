@@ -76,7 +76,7 @@ const SEATS: usize = 64;
 pub struct Barrier {
     /// How many members.
     parties: AtomicU32,
-    /// The round, whether the one before was broken, and how many have arrived: see [`Round`].
+    /// The round, which of those before were broken, and how many have arrived: see [`Round`].
     round: AtomicU32,
     /// Which seats have a member, alive or dead; written by who holds the table.
     taken: AtomicU64,
@@ -88,26 +88,42 @@ pub struct Barrier {
 /// The word of a barrier, taken apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Round {
-    /// How many rounds there were before, in 24 bits.
+    /// How many rounds there were before, in 16 bits.
     number: u32,
-    /// The one before was broken by a death.
-    broken: bool,
+    /// Which of the 9 rounds before were broken by a death, the last one in the lowest bit.
+    broken: u32,
     /// How many have arrived in this one: less than 128.
     arrived: u32,
 }
 
 impl Round {
+    /// How many rounds before are remembered.
+    const PAST: u32 = 9;
+
     const fn of(word: u32) -> Self {
-        Self { number: word >> 8, broken: word & 0x80 != 0, arrived: word & 0x7f }
+        Self { number: word >> 16, broken: word >> 7 & 0x1ff, arrived: word & 0x7f }
     }
 
     const fn word(self) -> u32 {
-        self.number << 8 | (self.broken as u32) << 7 | self.arrived
+        self.number << 16 | self.broken << 7 | self.arrived
     }
 
     /// The one after this.
     const fn next(self, broken: bool) -> Self {
-        Self { number: (self.number + 1) & 0xff_ffff, broken, arrived: 0 }
+        let past = (self.broken << 1 | broken as u32) & 0x1ff;
+        Self { number: (self.number + 1) & 0xffff, broken: past, arrived: 0 }
+    }
+
+    /// How a round has ended for one who arrived in it: whether it was broken, or nothing yet.
+    ///
+    /// One who sleeps on does not see the rounds that come next, which are all broken, since it has not come to
+    /// them. Of one that is too long ago, nobody knows more.
+    const fn end_of(self, number: u32) -> Option<bool> {
+        match self.number.wrapping_sub(number) & 0xffff {
+            0 => None,
+            ago @ 1..=Self::PAST => Some(self.broken >> (ago - 1) & 1 == 1),
+            _ => Some(true),
+        }
     }
 }
 
@@ -251,9 +267,10 @@ impl Member<'_> {
         };
         loop {
             let now = barrier.round();
-            if now.number != number {
-                // A round that was broken is followed by none that is complete without this member.
-                return if now.broken { Err(Error::new(ErrorKind::OwnerDied, OP)) } else { Ok(false) };
+            match now.end_of(number) {
+                Some(true) => return Err(Error::new(ErrorKind::OwnerDied, OP)),
+                Some(false) => return Ok(false),
+                None => {}
             }
             match futex::doze(&barrier.round, now.word(), wait) {
                 Ok(()) if barrier.round().number == number => {
@@ -372,13 +389,29 @@ mod tests {
 
     #[test]
     fn a_round_is_a_word() {
-        for number in [0, 1, 0xff_ffff] {
-            for (broken, arrived) in [(false, 0), (true, 63), (false, 64)] {
+        for number in [0, 1, 0xffff] {
+            for (broken, arrived) in [(0, 0), (1, 63), (0x1ff, 64)] {
                 let round = Round { number, broken, arrived };
                 assert_eq!(Round::of(round.word()), round);
             }
         }
-        let last = Round { number: 0xff_ffff, broken: true, arrived: 3 };
-        assert_eq!(last.next(false), Round { number: 0, broken: false, arrived: 0 });
+        let last = Round { number: 0xffff, broken: 0x101, arrived: 3 };
+        assert_eq!(last.next(false), Round { number: 0, broken: 2, arrived: 0 });
+    }
+
+    #[test]
+    fn a_round_knows_how_those_before_have_ended() {
+        for first in [0, 5, 0xfffd] {
+            let mut round = Round { number: first, broken: 0, arrived: 1 };
+            assert_eq!(round.end_of(first), None);
+            round = round.next(false);
+            for _ in 1..Round::PAST {
+                assert_eq!(round.end_of(first), Some(false));
+                round = round.next(true);
+                assert_eq!(round.end_of(round.number.wrapping_sub(1) & 0xffff), Some(true));
+            }
+            assert_eq!(round.end_of(first), Some(false));
+            assert_eq!(round.next(true).end_of(first), Some(true), "it is too long ago");
+        }
     }
 }

@@ -25,15 +25,15 @@ use crate::shared::Shareable;
 /// - A **notifier** that is killed between its change and its notification has not notified. Who waits with a
 ///   deadline, however far, looks for itself every 100 ms all the same, and finds the change, or gets
 ///   [`LockError::OwnerDied`] where the notifier has died with the mutex. Who waits for ever sleeps until
-///   somebody else notifies: so wait with a deadline where notifiers are killed, and whoever
-///   [recovers](crate::OwnerDied::recover) a mutex notifies.
+///   the next notification, which wakes it wherever the dead one has stopped: so wait with a deadline where
+///   notifiers are killed, and whoever [recovers](crate::OwnerDied::recover) a mutex notifies.
 ///
 /// A wait may end without a notification, as with condition variables in any case. Look, or use
 /// [`wait_while`](Self::wait_while).
 ///
 /// # Limits
 ///
-/// A waiter that is stopped between unlocking and going to sleep misses its wake-up if 2³¹ notifications of others
+/// A waiter that is stopped between unlocking and going to sleep misses its wake-up if 2³⁰ notifications of others
 /// who wait, or a multiple, happen meanwhile.
 ///
 /// # Examples
@@ -199,11 +199,6 @@ impl Word for AtomicU32 {
     #[inline]
     fn load(&self) -> u32 {
         self.load(Ordering::Acquire)
-    }
-
-    #[inline]
-    fn fetch_or(&self, bits: u32) -> u32 {
-        self.fetch_or(bits, Ordering::AcqRel)
     }
 
     #[inline]

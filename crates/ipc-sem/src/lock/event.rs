@@ -22,6 +22,11 @@ use crate::shared::Shareable;
 /// or the one that it woke is killed before it takes it, another sleeper looks for itself within 100 ms. A process
 /// that has *taken* an event and is killed takes it with it, as with a semaphore.
 ///
+/// # Limitations
+///
+/// A manual event that is set and reset again lets pass who looks in between. Who sleeps is woken, and goes on
+/// sleeping if it is reset before it has looked: it is a state, and not a pulse.
+///
 /// # Errors
 ///
 /// Of the waits: [`WouldBlock`](ErrorKind::WouldBlock) and [`TimedOut`](ErrorKind::TimedOut).

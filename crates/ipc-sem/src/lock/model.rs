@@ -2,11 +2,13 @@
 //! and every store that a load can see. There is no timeout in it: a wake-up that is lost is a deadlock, which
 //! the checker reports.
 
+use std::cell::Cell;
+
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
-use super::sequence::{Word, notify, prepare};
+use super::sequence::{AWAITED, ONE, Word, notify, prepare};
 
 /// The word, and the futex as the kernel has it: a lock, and a queue.
 struct Model {
@@ -34,10 +36,6 @@ impl Word for Model {
         self.word.load(Ordering::Acquire)
     }
 
-    fn fetch_or(&self, bits: u32) -> u32 {
-        self.word.fetch_or(bits, Ordering::AcqRel)
-    }
-
     fn compare_exchange(&self, old: u32, new: u32) -> bool {
         self.word.compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
@@ -45,6 +43,30 @@ impl Word for Model {
     fn wake_all(&self) {
         let _lock = self.kernel.lock().expect("lock");
         self.queue.notify_all();
+    }
+}
+
+/// The word as one sees it who is killed when it is about to wake the sleepers, or when it has woken them.
+struct Killed {
+    things: Arc<Things>,
+    after_waking: bool,
+    dead: Cell<bool>,
+}
+
+impl Word for Killed {
+    fn load(&self) -> u32 {
+        self.things.more.load()
+    }
+
+    fn compare_exchange(&self, old: u32, new: u32) -> bool {
+        !self.dead.get() && self.things.more.compare_exchange(old, new)
+    }
+
+    fn wake_all(&self) {
+        if self.after_waking && !self.dead.get() {
+            self.things.more.wake_all();
+        }
+        self.dead.set(true);
     }
 }
 
@@ -155,6 +177,26 @@ fn those_who_were_killed_take_nothing_from_who_waits() {
     check(|| after_deaths(notify));
 }
 
+/// One who notifies is killed in the middle of it, and another one notifies.
+fn after_a_dead_notifier(dies: fn(&Killed), lives: fn(&Model)) {
+    for after_waking in [false, true] {
+        check(move || {
+            let things = Things::new();
+            let theirs = Arc::clone(&things);
+            let taker = thread::spawn(move || theirs.take());
+            *things.mutex.lock().expect("lock") += 1;
+            dies(&Killed { things: Arc::clone(&things), after_waking, dead: Cell::new(false) });
+            lives(&things.more);
+            taker.join().expect("join");
+        });
+    }
+}
+
+#[test]
+fn a_notifier_that_was_killed_hides_nobody_from_the_next() {
+    after_a_dead_notifier(notify, notify);
+}
+
 /// Runs a check that must find a deadlock in a process of its own: what the checker does then is more than a test
 /// survives.
 fn deadlocks(test: &str, check: fn()) {
@@ -172,18 +214,8 @@ fn deadlocks(test: &str, check: fn()) {
 
 /// Wakes without changing the word: who is about to sleep does.
 fn unchanged(model: &Model) {
-    if model.load() & 1 == 1 {
+    if model.load() & AWAITED != 0 {
         model.wake_all();
-    }
-}
-
-/// Wakes one, as `pthread_cond_signal` does.
-fn chosen(model: &Model) {
-    let now = model.load();
-    if now & 1 == 1 {
-        model.compare_exchange(now, now.wrapping_add(2));
-        let _lock = model.kernel.lock().expect("lock");
-        model.queue.notify_one();
     }
 }
 
@@ -192,7 +224,49 @@ fn a_wake_up_without_a_change_is_caught() {
     deadlocks("a_wake_up_without_a_change_is_caught", || check(|| one_takes(unchanged)));
 }
 
+/// Wakes one, as `pthread_cond_signal` does.
+fn chosen(model: &Model) {
+    let now = model.load();
+    if now & AWAITED != 0 {
+        model.compare_exchange(now, now.wrapping_add(ONE));
+        let _lock = model.kernel.lock().expect("lock");
+        model.queue.notify_one();
+    }
+}
+
 #[test]
 fn a_wake_up_for_one_who_was_killed_is_caught() {
     deadlocks("a_wake_up_for_one_who_was_killed_is_caught", || check(|| after_deaths(chosen)));
+}
+
+/// Says that nobody is asleep before it has woken them.
+fn hasty(word: &impl Word) {
+    let now = word.load();
+    if now & AWAITED != 0 {
+        word.compare_exchange(now, now.wrapping_add(ONE) & !AWAITED);
+        word.wake_all();
+    }
+}
+
+#[test]
+fn a_notifier_that_hides_the_sleepers_and_dies_is_caught() {
+    let test = "a_notifier_that_hides_the_sleepers_and_dies_is_caught";
+    deadlocks(test, || after_a_dead_notifier(hasty, hasty));
+}
+
+/// Says that nobody is asleep, whoever has come since.
+fn forgetful(model: &Model) {
+    let now = model.load();
+    if now & AWAITED != 0 {
+        let counted = now.wrapping_add(ONE);
+        model.compare_exchange(now, counted);
+        model.wake_all();
+        model.compare_exchange(counted, counted & !AWAITED);
+    }
+}
+
+#[test]
+fn a_notification_that_hides_who_has_come_since_is_caught() {
+    let test = "a_notification_that_hides_who_has_come_since_is_caught";
+    deadlocks(test, || check(|| after_deaths(forgetful)));
 }
