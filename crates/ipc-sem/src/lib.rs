@@ -55,8 +55,8 @@ pub mod sysv;
 
 pub use eventfd::{EventFd, EventFdSem};
 pub use lock::{
-    Barrier, Condvar, Event, LockError, Member, Mutex, MutexGuard, OwnerDied, ReadGuard, Recover, Reset,
-    RwLock, Waited, WriteGuard,
+    Barrier, Condvar, Event, LockError, Member, Mutex, MutexGuard, OwnerDied, ReadGuard, Recover,
+    Reset, RwLock, Waited, WriteGuard,
 };
 pub use memory::Memory;
 pub use shared::{Plain, Shareable, Shared, SharedOptions};

@@ -251,9 +251,8 @@ fn place(file: &OsStr, sort: Sort) -> Result<Arc<Place>> {
 /// Checks that a descriptor is a file of so many bytes.
 pub(crate) fn check(fd: BorrowedFd<'_>, len: usize, sort: Sort) -> Result<Stat> {
     let stat = rustix::fs::fstat(fd).map_err(os("fstat"))?;
-    let wrong = |found| {
-        Err(Error::new(ErrorKind::WrongType { expected: sort.name, found }, sort.op))
-    };
+    let wrong =
+        |found| Err(Error::new(ErrorKind::WrongType { expected: sort.name, found }, sort.op));
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return wrong(file_type(&stat));
     }

@@ -148,7 +148,7 @@ impl Barrier {
     ///
     /// See [`Barrier`].
     pub fn join(&self) -> Result<Member<'_>> {
-        let table = self.table()?;
+        let table = self.table(Wait::Forever)?;
         let dead = self.find_dead();
         let taken = self.taken.load(Ordering::Relaxed);
         let free = || (0..self.seats().len()).find(|seat| taken & 1 << seat == 0);
@@ -192,8 +192,8 @@ impl Barrier {
         self.round.compare_exchange(from.word(), to.word(), order, seen).is_ok()
     }
 
-    fn table(&self) -> Result<Table<'_>> {
-        if lock_with(&self.table, Wait::Forever)? == Got::OwnerDied {
+    fn table(&self, wait: Wait) -> Result<Table<'_>> {
+        if lock_with(&self.table, wait)? == Got::OwnerDied {
             // Who holds it makes one change of one word.
             self.table.consistent();
         }
@@ -274,8 +274,10 @@ impl Member<'_> {
             }
             match futex::doze(&barrier.round, now.word(), wait) {
                 Ok(()) if barrier.round().number == number => {
-                    let _table = barrier.table()?;
-                    if barrier.find_dead().is_some() && barrier.round().number == number {
+                    // Who finds it held leaves it to the other, so as to keep to its deadline.
+                    let table = barrier.table(Wait::Never);
+                    let looks = table.is_ok() && barrier.find_dead().is_some();
+                    if looks && barrier.round().number == number {
                         barrier.break_round();
                     }
                 }
@@ -318,7 +320,7 @@ impl Drop for Member<'_> {
         if !seat.is_held_by_this_thread() {
             return;
         }
-        if let Ok(_table) = self.barrier.table() {
+        if let Ok(_table) = self.barrier.table(Wait::Forever) {
             self.barrier.taken.fetch_and(!(1 << self.seat), Ordering::Relaxed);
             let _ = seat.unlock();
         }
@@ -328,6 +330,8 @@ impl Drop for Member<'_> {
 // SAFETY: `init` makes mutexes that are shared between processes, and the rest are atomics.
 unsafe impl Shareable for Barrier {
     type Init = u32;
+
+    const KNOWS_THREADS: bool = true;
 
     unsafe fn init(this: *mut Self, parties: u32) -> Result<()> {
         if parties == 0 || parties as usize > SEATS {

@@ -5,7 +5,9 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use ipc_core::{Caps, Error, ErrorKind, Mechanism, Notified, Notify, Persistence, Result, Shape, Wait};
+use ipc_core::{
+    Caps, Error, ErrorKind, Mechanism, Notified, Notify, Persistence, Result, Shape, Wait,
+};
 
 use crate::futex;
 use crate::shared::Shareable;
@@ -102,8 +104,7 @@ impl Event {
     ///
     /// See [`Event`].
     pub fn reset(&self) {
-        let _ =
-            self.state.compare_exchange(SET, CLEAR, Ordering::AcqRel, Ordering::Relaxed);
+        let _ = self.state.compare_exchange(SET, CLEAR, Ordering::AcqRel, Ordering::Relaxed);
     }
 
     /// Whether it is set. It may be otherwise before this returns.

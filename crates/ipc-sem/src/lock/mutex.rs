@@ -46,7 +46,8 @@ use crate::sys::mutex::{Got, RawMutex};
 ///
 /// # Platform
 ///
-/// The GNU C library, 2.30 or later. All processes use the same C library, of the same word size.
+/// The GNU C library, 2.30 or later. All processes use the same C library, of the same word size, and are in the
+/// same PID namespace: the holder is known by its thread's number. Whoever attaches from another one is refused.
 ///
 /// # Examples
 ///
@@ -194,6 +195,8 @@ impl<T> Drop for MutexGuard<'_, T> {
 // a locked mutex are the C library's own affair.
 unsafe impl<T: Plain> Shareable for Mutex<T> {
     type Init = T;
+
+    const KNOWS_THREADS: bool = true;
 
     unsafe fn init(this: *mut Self, value: T) -> Result<()> {
         // SAFETY: the caller promises the place.

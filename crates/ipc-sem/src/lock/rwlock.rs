@@ -368,6 +368,8 @@ impl<T> Drop for WriteGuard<'_, T> {
 unsafe impl<T: Plain + Sync> Shareable for RwLock<T> {
     type Init = T;
 
+    const KNOWS_THREADS: bool = true;
+
     unsafe fn init(this: *mut Self, value: T) -> Result<()> {
         // SAFETY: the caller promises the place. The atomics in it are zero already.
         let gate = unsafe { &raw mut (*this).gate };

@@ -92,12 +92,11 @@ impl SemOptions {
     pub fn create(&self, name: &Name) -> Result<NamedSem> {
         super::check_value(self.value)?;
         let file = file(name)?;
-        let memory =
-            Memory::create(&file, name, size_of::<RawSem>(), self.mode, SORT, |memory| {
-                let place = memory.base().cast::<RawSem>().as_ptr();
-                // SAFETY: the mapping has room for one and is aligned to a page; nobody has seen it yet.
-                unsafe { RawSem::init(place, self.value) }.map_err(os("sem_init"))
-            })?;
+        let memory = Memory::create(&file, name, size_of::<RawSem>(), self.mode, SORT, |memory| {
+            let place = memory.base().cast::<RawSem>().as_ptr();
+            // SAFETY: the mapping has room for one and is aligned to a page; nobody has seen it yet.
+            unsafe { RawSem::init(place, self.value) }.map_err(os("sem_init"))
+        })?;
         Ok(NamedSem { memory })
     }
 

@@ -4,7 +4,8 @@
 //! 0   magic      0 before anything was made; then "being made"; then, last of all, "made" and a version
 //! 8   type       a hash of the description of the object's type
 //! 16  size       of the object, in bytes
-//! 24  nothing
+//! 24  pids       the PID namespace of its maker, where that matters; 0 if it does not, or nobody knows
+//! 32  nothing
 //! 64  the object
 //! ```
 #![expect(unsafe_code, reason = "the header lies in shared memory")]
@@ -33,6 +34,7 @@ struct Header {
     magic: AtomicU64,
     kind: AtomicU64,
     size: AtomicU64,
+    pids: AtomicU64,
 }
 
 /// A header and the object behind it, in a region where there is room for both.
@@ -98,6 +100,7 @@ impl<S: Shareable> Placed<S> {
         }
         self.header().kind.store(kind_of::<S>(), Ordering::Relaxed);
         self.header().size.store(size_of::<S>() as u64, Ordering::Relaxed);
+        self.header().pids.store(pids_of::<S>(), Ordering::Relaxed);
         magic.store(MADE, Ordering::Release);
         Ok(())
     }
@@ -109,11 +112,19 @@ impl<S: Shareable> Placed<S> {
             MADE => {
                 let kind = self.header().kind.load(Ordering::Relaxed);
                 let size = self.header().size.load(Ordering::Relaxed);
-                if (kind, size) == (kind_of::<S>(), size_of::<S>() as u64) {
+                if (kind, size) != (kind_of::<S>(), size_of::<S>() as u64) {
+                    let found = wrong("an object of another type");
+                    return Err(Error::new(found, OP));
+                }
+                let (theirs, ours) = (self.header().pids.load(Ordering::Relaxed), pids_of::<S>());
+                if theirs == ours || theirs == 0 || ours == 0 {
                     return Ok(());
                 }
-                let found = wrong("an object of another type");
-                return Err(Error::new(found, OP));
+                (
+                    ErrorKind::Unsupported,
+                    "it was made in another PID namespace, where the numbers by which a lock knows its holder mean \
+                     other threads: take a semaphore or an event across containers",
+                )
             }
             BEGUN => (
                 ErrorKind::Corrupted,
@@ -128,6 +139,15 @@ impl<S: Shareable> Placed<S> {
         };
         Err(Error::new(kind, OP).with_note(note))
     }
+}
+
+/// The PID namespace of this process, for objects that know threads by their numbers.
+fn pids_of<S: Shareable>() -> u64 {
+    if !S::KNOWS_THREADS {
+        return 0;
+    }
+    // One that cannot be told is not held against anybody.
+    std::fs::metadata("/proc/self/ns/pid").map_or(0, |it| std::os::unix::fs::MetadataExt::ino(&it))
 }
 
 /// The number that stands for a type: FNV-1a of its description.

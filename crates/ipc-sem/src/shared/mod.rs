@@ -7,5 +7,5 @@ mod shareable;
 
 pub use object::Shared;
 pub use options::SharedOptions;
-pub use shareable::{Plain, Shareable};
 pub(crate) use shareable::describe_plain;
+pub use shareable::{Plain, Shareable};

@@ -41,7 +41,8 @@ use crate::memory::{Memory, check};
 /// # Limitations
 ///
 /// A forked child has a copy of this value and of all guards. What the parent holds, the child does not: a guard
-/// that it drops unlocks nothing. But it must not read or write through one.
+/// that it drops unlocks nothing. But it must not read or write through one. Nor may it use a lock in a new PID
+/// namespace: who attaches there is refused, but a copy is not asked.
 ///
 /// # Examples
 ///
@@ -168,7 +169,8 @@ impl<S: Shareable, R: RegionMut> Shared<S, R> {
     /// - [`Corrupted`](ipc_core::ErrorKind::Corrupted) when the object is half made: its creator is still at it,
     ///   or has died;
     /// - [`WrongType`](ipc_core::ErrorKind::WrongType) when it is something else: not of this crate, of another
-    ///   version of it, or of another type.
+    ///   version of it, or of another type;
+    /// - [`Unsupported`](ipc_core::ErrorKind::Unsupported) when it is a lock and was made in another PID namespace.
     ///
     /// # Safety
     ///
@@ -214,7 +216,7 @@ impl<S: Shareable, R: RegionMut> Shared<S, R> {
 }
 
 /// Unmaps the memory, unless a thread of this process holds a lock in it, by way of a guard that was forgotten, or of
-/// another mapping: then it stays mapped, since the C library may touch it.
+/// another mapping: then it stays mapped, since the C library may touch it, and its name stays too.
 impl<S: Shareable, R> Drop for Shared<S, R> {
     fn drop(&mut self) {
         if !self.is_held_here() {

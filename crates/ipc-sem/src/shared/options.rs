@@ -96,6 +96,7 @@ impl<S: Shareable> SharedOptions<S> {
     ///   [`PermissionDenied`](ipc_core::ErrorKind::PermissionDenied);
     /// - [`WrongType`](ipc_core::ErrorKind::WrongType) for what is no file, too short, or another object;
     /// - [`ForeignOwner`](ipc_core::ErrorKind::ForeignOwner) for another user's;
+    /// - [`Unsupported`](ipc_core::ErrorKind::Unsupported) for a lock of another PID namespace;
     /// - [`ResourceLimit`](ipc_core::ErrorKind::ResourceLimit) when descriptors or addresses run out.
     pub fn open(&self, name: &Name) -> Result<Shared<S>> {
         let file = name.as_os_str();

@@ -82,6 +82,9 @@ pub unsafe trait Shareable: Sync + Sized {
     /// What it is made from.
     type Init;
 
+    /// Whether it knows its holders by the numbers of threads, which mean something in one PID namespace only.
+    const KNOWS_THREADS: bool = false;
+
     /// Makes one.
     ///
     /// # Errors
@@ -131,6 +134,8 @@ macro_rules! tuples {
         // rest is what its members promise.
         unsafe impl<$($name: Shareable),+> Shareable for ($($name,)+) {
             type Init = ($($name::Init,)+);
+
+            const KNOWS_THREADS: bool = false $(|| $name::KNOWS_THREADS)+;
 
             unsafe fn init(this: *mut Self, init: Self::Init) -> Result<()> {
                 $(
@@ -209,6 +214,8 @@ macro_rules! shared {
             // SAFETY: the layout is C's, and every field is an object that may be shared.
             unsafe impl $crate::Shareable for $name {
                 type Init = ($(<$type as $crate::Shareable>::Init,)+);
+
+                const KNOWS_THREADS: bool = false $(|| <$type as $crate::Shareable>::KNOWS_THREADS)+;
 
                 unsafe fn init(this: *mut Self, init: Self::Init) -> $crate::__ipc_core::Result<()> {
                     let ($($field,)+) = init;

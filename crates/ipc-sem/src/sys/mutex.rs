@@ -130,9 +130,8 @@ impl RawMutex {
     pub(crate) fn lock_until(&self, deadline: Instant) -> Result<Got, Errno> {
         let at = monotonic(deadline);
         // SAFETY: the type's invariant; the time outlives the call.
-        let returned = unsafe {
-            pthread_mutex_clocklock(self.0.get(), libc::CLOCK_MONOTONIC, &raw const at)
-        };
+        let returned =
+            unsafe { pthread_mutex_clocklock(self.0.get(), libc::CLOCK_MONOTONIC, &raw const at) };
         got(returned)
     }
 

@@ -68,8 +68,7 @@ impl RawSem {
     pub(crate) fn wait_until(&self, deadline: Instant) -> Result<(), Errno> {
         let at = monotonic(deadline);
         // SAFETY: as for `post`; the time outlives the call.
-        let result =
-            unsafe { sem_clockwait(self.0.get(), libc::CLOCK_MONOTONIC, &raw const at) };
+        let result = unsafe { sem_clockwait(self.0.get(), libc::CLOCK_MONOTONIC, &raw const at) };
         check(result).map(drop)
     }
 

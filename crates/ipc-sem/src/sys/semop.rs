@@ -26,11 +26,7 @@ pub(crate) fn operate(id: c_int, ops: &mut [sembuf]) -> Result<(), Errno> {
 }
 
 /// `semtimedop` that sleeps for `left` at most
-pub(crate) fn operate_timeout(
-    id: c_int,
-    ops: &mut [sembuf],
-    left: Duration,
-) -> Result<(), Errno> {
+pub(crate) fn operate_timeout(id: c_int, ops: &mut [sembuf], left: Duration) -> Result<(), Errno> {
     let time = libc::timespec {
         tv_sec: left.as_secs().try_into().unwrap_or(libc::time_t::MAX),
         tv_nsec: left.subsec_nanos().into(),

@@ -21,7 +21,10 @@ impl Handoff for Sem {
                 return Err(ipc_core::Error::new(ipc_core::ErrorKind::InvalidInput, "handoff")
                     .with_note("only semaphore 0 of a set can be given: pass on the set's id"));
             }
-            Ok((free_variable(command, key)?, SET.ticket(self.id(), status(self.id())?.creator_uid)))
+            Ok((
+                free_variable(command, key)?,
+                SET.ticket(self.id(), status(self.id())?.creator_uid),
+            ))
         };
         match prepare() {
             Ok((variable, ticket)) => {

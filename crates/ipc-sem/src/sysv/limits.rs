@@ -72,11 +72,6 @@ impl Limits {
         })?;
         let mut numbers = text.split_whitespace().map_while(|it| it.parse().ok());
         let mut next = || numbers.next().ok_or_else(unsupported);
-        Ok(Self {
-            max_set: next()?,
-            max_semaphores: next()?,
-            max_ops: next()?,
-            max_sets: next()?,
-        })
+        Ok(Self { max_set: next()?, max_semaphores: next()?, max_ops: next()?, max_sets: next()? })
     }
 }

@@ -60,5 +60,4 @@ use ipc_core::{Caps, Persistence, Shape};
 pub const VALUE_MAX: u16 = 32767;
 
 /// Of all types here.
-const CAPS: Caps =
-    Caps::new(Shape::Semaphore).named().anonymous().persistence(Persistence::Kernel);
+const CAPS: Caps = Caps::new(Shape::Semaphore).named().anonymous().persistence(Persistence::Kernel);

@@ -156,4 +156,3 @@ impl Mechanism for Sem {
     const NAME: &'static str = Set::NAME;
     const CAPS: Caps = CAPS;
 }
-

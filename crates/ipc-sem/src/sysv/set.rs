@@ -357,8 +357,9 @@ fn go_on(id: i32, ops: &mut [sys::sembuf], wait: Wait, mut errno: Errno) -> Resu
                 }));
             }
             Errno::ACCESS => {
-                return Err(os("semop")(errno)
-                    .with_note("the set's mode does not let this user do that"));
+                return Err(
+                    os("semop")(errno).with_note("the set's mode does not let this user do that")
+                );
             }
             errno => return Err(os("semop")(errno)),
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ipc_core::{ErrorKind, Handoff, Wait};
 use ipc_sem::{Barrier, Shared};
 use ipc_testkit::{Harness, Peer, block, hear, say};
+use rustix::process::{Signal, kill_process};
 
 use crate::fixtures::{again, give};
 
@@ -17,6 +18,7 @@ pub(crate) fn cases(harness: Harness) -> Harness {
         .test("barrier/there_are_as_many_seats_as_members", seats)
         .test("barrier/a_dead_member_breaks_the_round_until_somebody_takes_its_seat", dead_member)
         .test("barrier/a_member_that_died_after_it_came_is_not_counted_twice", dead_after_coming)
+        .test("barrier/who_sleeps_through_a_broken_round_learns_how_its_own_has_ended", slept_on)
         .role("barrier/joins_and_waits", joins_and_waits)
 }
 
@@ -108,14 +110,9 @@ fn joins_and_waits() {
     let barrier = Shared::<Barrier>::adopt("barrier").expect("adopt");
     let member = barrier.join().expect("join");
     say("joined");
-    loop {
-        match hear().as_str() {
-            "wait" => {
-                say("waiting");
-                say(format!("{:?}", member.wait().map_err(|error| error.kind())));
-            }
-            _ => break,
-        }
+    while hear() == "wait" {
+        say("waiting");
+        say(format!("{:?}", member.wait().map_err(|error| error.kind())));
     }
 }
 
@@ -166,4 +163,26 @@ fn dead_after_coming() {
     assert!(heir.listen().starts_with("Ok"));
     heir.tell("leave");
     heir.join();
+}
+
+fn slept_on() {
+    let barrier = Shared::<Barrier>::new(3).expect("new");
+    let (mut slow, mut bad) = (start(&barrier), start(&barrier));
+    let member = barrier.join().expect("join");
+    for peer in [&mut slow, &mut bad] {
+        peer.tell("wait");
+        peer.expect("waiting");
+        peer.until_blocked();
+    }
+    let signal = |signal| kill_process(slow.pid(), signal).expect("signal");
+    signal(Signal::STOP);
+    // The round is complete, and the next one is broken before the slow one has looked.
+    assert_eq!(member.wait(), Ok(true));
+    assert!(bad.listen().starts_with("Ok"));
+    bad.kill();
+    assert_eq!(member.wait().expect_err("one is dead").kind(), ErrorKind::OwnerDied);
+    signal(Signal::CONT);
+    slow.expect("Ok(false)");
+    slow.tell("leave");
+    slow.join();
 }

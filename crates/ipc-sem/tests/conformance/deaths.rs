@@ -41,17 +41,17 @@ fn locks() {
 }
 
 fn told() {
-    for wait in [Wait::Forever, Wait::timeout(Duration::from_secs(600))] {
+    let far = std::time::Instant::now().checked_add(Duration::from_secs(1 << 40)).expect("a time");
+    for wait in [Wait::Forever, Wait::timeout(Duration::from_secs(600)), Wait::Until(far)] {
         let lock = std::sync::Arc::new(Shared::<Mutex<u32>>::new(0).expect("new"));
         let peer = start_locker(&lock);
         let theirs = std::sync::Arc::clone(&lock);
-        let blocked = ipc_testkit::block("lock of a held mutex", move || {
-            match theirs.lock_with(wait) {
+        let blocked =
+            ipc_testkit::block("lock of a held mutex", move || match theirs.lock_with(wait) {
                 Err(LockError::OwnerDied(died)) => Ok(*died.recover()),
                 Ok(_) => Err("it was not told".to_owned()),
                 Err(LockError::Failed(error)) => Err(error.to_string()),
-            }
-        });
+            });
         peer.kill();
         assert_eq!(blocked.join(), Ok(1));
     }

@@ -14,9 +14,7 @@ use ipc_core::{
 };
 use ipc_sem::posix::{NamedSem, SemOptions, UnnamedSem};
 use ipc_sem::sysv::{self, Key, Sem, Set};
-use ipc_sem::{
-    Condvar, Event, EventFd, EventFdSem, Mutex, Reset, Shareable, Shared, Waited,
-};
+use ipc_sem::{Condvar, Event, EventFd, EventFdSem, Mutex, Reset, Shareable, Shared, Waited};
 use ipc_testkit::{ByHandoff, NamedObjects, Notifications, Semaphores, dir, names_in, unique_name};
 
 pub(crate) const DEV_SHM: &str = "/dev/shm";
@@ -58,9 +56,10 @@ pub(crate) fn traces() -> Vec<String> {
 
 /// Another handle to the same object, as another process has it.
 pub(crate) fn again<S: Shareable>(shared: &Shared<S>) -> Result<Shared<S>> {
-    let fd = shared.as_fd().try_clone_to_owned().map_err(|error| {
-        Error::from_os("fcntl", error.raw_os_error().unwrap_or_default())
-    })?;
+    let fd = shared
+        .as_fd()
+        .try_clone_to_owned()
+        .map_err(|error| Error::from_os("fcntl", error.raw_os_error().unwrap_or_default()))?;
     Ok(Shared::try_from(fd)?)
 }
 

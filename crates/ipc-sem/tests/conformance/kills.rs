@@ -45,12 +45,13 @@ pub(crate) fn cases(harness: Harness) -> Harness {
 
 /// How many processes a case kills.
 fn kills() -> u64 {
-    std::env::var("IPC_SEM_KILLS").map_or(60, |n| n.parse().expect("a number"))
+    std::env::var("IPC_SEM_KILLS").map_or(200, |n| n.parse().expect("a number"))
 }
 
 /// Spins for a while that differs from kill to kill.
 fn a_moment(kill: u64) {
-    let end = Instant::now() + Duration::from_nanos(kill.wrapping_mul(0x9E37_79B9_7F4A_7C15) % 600_000);
+    let end =
+        Instant::now() + Duration::from_nanos(kill.wrapping_mul(0x9E37_79B9_7F4A_7C15) % 600_000);
     while Instant::now() < end {
         std::hint::spin_loop();
     }
@@ -116,7 +117,6 @@ fn permits(role: &str, lost: u64, ours: &impl Semaphore, give: impl Fn(&mut Comm
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is the peer's own")]
 fn takes_and_gives(sem: impl Semaphore) {
     say("ready");
     loop {
@@ -244,7 +244,11 @@ fn condvar() {
         for round in 0..4 {
             lock_store(&store.things)[0] += 2;
             // Those who are woken are killed, perhaps before they can act.
-            if round % 2 == 0 { store.more.notify_one() } else { store.more.notify_all() }
+            if round % 2 == 0 {
+                store.more.notify_one()
+            } else {
+                store.more.notify_all()
+            }
             a_moment(kill + round);
         }
         victims.into_iter().for_each(Peer::kill);
@@ -262,7 +266,10 @@ fn condvar() {
     drop(steady);
     let [left, taken] = *lock_store(&store.things);
     let all = kills() * 8;
-    assert!(left == 0 && taken <= all && taken + 2 * kills() >= all, "{left} left, {taken} of {all}");
+    assert!(
+        left == 0 && taken <= all && taken + 2 * kills() >= all,
+        "{left} left, {taken} of {all}"
+    );
 }
 
 fn consumes() {
@@ -330,27 +337,32 @@ fn reads_and_writes() {
     }
 }
 
+/// How many members of the barrier are killed together: to notice it takes a tenth of a second.
+const TOGETHER: u64 = 5;
+
 fn barrier() {
-    let barrier = Shared::<Barrier>::new(3).expect("new");
+    let barrier = Shared::<Barrier>::new(2 + TOGETHER as u32).expect("new");
     let _steady = start("kills/barrier", &barrier);
     let member = barrier.join().expect("join");
-    for kill in 0..kills() {
-        let victim = start("kills/barrier", &barrier);
-        let (mut passed, mut killed) = (0, Some(victim));
+    for batch in 0..kills().div_ceil(TOGETHER) {
+        let mut victims: Vec<_> = (0..TOGETHER).map(|_| start("kills/barrier", &barrier)).collect();
+        let mut passed = 0;
         loop {
             match member.wait() {
                 Ok(_) => passed += 1,
                 Err(error) => {
                     assert_eq!(error.kind(), ErrorKind::OwnerDied);
-                    assert!(killed.is_none(), "kill {kill}: nobody had died");
+                    assert!(victims.is_empty(), "batch {batch}: nobody had died");
                     break;
                 }
             }
-            if passed == 1 + kill % 5 {
-                a_moment(kill);
-                killed.take().expect("it is killed once").kill();
+            if passed == 1 + batch % 5 {
+                for (victim, moment) in victims.drain(..).zip(batch * TOGETHER..) {
+                    a_moment(moment);
+                    victim.kill();
+                }
             }
-            assert!(passed < 100 + kill % 5, "kill {kill}: a dead member comes again and again");
+            assert!(passed < 100 + batch % 5, "batch {batch}: a dead member comes again and again");
         }
     }
 }
@@ -403,7 +415,7 @@ fn waits() {
 
 /// How often the processes of the soak lock.
 fn locks() -> u64 {
-    std::env::var("IPC_SEM_LOCKS").map_or(40_000, |n| n.parse().expect("a number"))
+    std::env::var("IPC_SEM_LOCKS").map_or(1_000_000, |n| n.parse().expect("a number"))
 }
 
 /// What the soak protects: how often it was locked, how often by each process, and how many deaths were told. The

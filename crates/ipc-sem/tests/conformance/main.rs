@@ -1,6 +1,7 @@
 //! The conformance suites, applied to every semaphore and notification, and what only these do.
 
 mod barrier;
+mod c_programs;
 mod deaths;
 mod eventfd;
 mod fixtures;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         .named::<fixtures::SystemVSets>();
     for part in [
         barrier::cases,
+        c_programs::cases,
         deaths::cases,
         eventfd::cases,
         kills::cases,

@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use ipc_core::{ErrorKind, Name, NameProblem, Result, Semaphore, Wait};
-use ipc_sem::posix::{NamedSem, SemOptions, UnnamedSem, VALUE_MAX};
 use ipc_sem::Shared;
+use ipc_sem::posix::{NamedSem, SemOptions, UnnamedSem, VALUE_MAX};
 use ipc_testkit::{Harness, names_in};
 
 use crate::fixtures::{DEV_SHM, fresh_name};
@@ -54,7 +54,10 @@ fn values() {
         assert_eq!(kind(Shared::<UnnamedSem>::new(value)), ErrorKind::InvalidInput);
     }
     assert!(names_in(DEV_SHM).is_empty(), "a create that failed has left something");
-    assert_eq!(SemOptions::new().value(VALUE_MAX).create(&name).expect("create").value(), VALUE_MAX);
+    assert_eq!(
+        SemOptions::new().value(VALUE_MAX).create(&name).expect("create").value(),
+        VALUE_MAX
+    );
     assert_eq!(kind(SemOptions::new().mode(0o1000).create(&name)), ErrorKind::InvalidInput);
 }
 

@@ -3,7 +3,7 @@
 use ipc_core::{Error, ErrorKind, Name, Semaphore};
 use ipc_sem::posix::{SemOptions, UnnamedSem};
 use ipc_sem::sysv::{Key, Op, SetOptions};
-use ipc_sem::{Mutex, Shared, SharedOptions};
+use ipc_sem::{Event, Mutex, Reset, Shared, SharedOptions};
 use ipc_testkit::{Harness, Peer, become_nobody, in_namespaces, need_root, with_free_descriptors};
 
 use crate::fixtures::{fresh_key, fresh_name};
@@ -25,6 +25,18 @@ pub(crate) fn cases(harness: Harness) -> Harness {
             in_namespaces("misses_dev_shm", &["--mount"], "mount -t tmpfs none /dev");
         })
         .role("misses_dev_shm", no_dev_shm)
+        .test("privileges/a_lock_of_another_pid_namespace_is_refused", || {
+            let name = fresh_name();
+            let lock =
+                SharedOptions::<Both>::new().create(&name, (0, Reset::Manual)).expect("create");
+            let event = fresh_name();
+            let flag = SharedOptions::<Event>::new().create(&event, Reset::Manual).expect("create");
+            let setup = format!("export NAME={name} EVENT={event}");
+            in_namespaces("meets_a_lock_of_others", &["--pid", "--fork", "--kill-child"], &setup);
+            assert!(flag.is_set());
+            drop(lock.0.lock().expect("nobody has touched it"));
+        })
+        .role("meets_a_lock_of_others", lock_of_others)
         .test("privileges/what_belongs_to_others_is_refused", foreign)
         .role("nobody_opens", nobody_opens)
         .test("privileges/a_mode_lets_others_in_who_say_so", shared_with_others)
@@ -78,6 +90,21 @@ fn no_dev_shm() {
     assert_eq!(kind, ErrorKind::NotFound);
     let sem = Shared::<UnnamedSem>::new(1).expect("this one needs no place");
     sem.wait().expect("wait");
+}
+
+type Both = (Mutex<u32>, Event);
+
+/// As process 1 of a namespace, whose number may be that of anybody outside.
+fn lock_of_others() {
+    let name = |key| Name::new(std::env::var_os(key).expect("it is told")).expect("a name");
+    let error = SharedOptions::<Both>::new().open(&name("NAME")).map(drop).expect_err("outside");
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    assert!(error.to_string().contains("PID namespace"), "{error}");
+    // What has no holder knows no numbers.
+    SharedOptions::<Event>::new().open(&name("EVENT")).expect("open").set();
+    // Its own is its own.
+    let ours = Shared::<Mutex<u32>>::new(7).expect("new");
+    assert_eq!(*crate::fixtures::again(&ours).expect("attach").lock().expect("lock"), 7);
 }
 
 fn start(role: &str, name: &Name, key: Key) -> Peer {
@@ -148,7 +175,12 @@ fn nobody_uses() {
     let sem = SemOptions::new().owner(0).open(&name).expect("open");
     sem.post().expect("post");
     SetOptions::new().owner(0).open(key).expect("open").sem(0).expect("sem").post().expect("post");
-    *SharedOptions::<Mutex<u32>>::new().owner(0).open(&name).expect("open").lock().expect("lock") += 1;
+    *SharedOptions::<Mutex<u32>>::new()
+        .owner(0)
+        .open(&name)
+        .expect("open")
+        .lock()
+        .expect("lock") += 1;
     // Neither can be removed by who does not own it: the directory is sticky.
     assert_eq!(sem.unlink().expect_err("root's").kind(), ErrorKind::PermissionDenied);
 }

@@ -36,11 +36,7 @@ fn attach<S: Shareable>(memory: &Memfd, offset: usize) -> Result<Shared<S, &Memf
 }
 
 #[expect(unsafe_code, reason = "the memory belongs to this case")]
-fn create<S: Shareable>(
-    memory: &Memfd,
-    offset: usize,
-    init: S::Init,
-) -> Result<Shared<S, &Memfd>> {
+fn create<S: Shareable>(memory: &Memfd, offset: usize, init: S::Init) -> Result<Shared<S, &Memfd>> {
     // SAFETY: as above.
     unsafe { Shared::create_in(memory, offset, init) }
 }
@@ -114,7 +110,8 @@ fn made_once() {
     // Of four threads that make one at the same moment, one does.
     let place = 2048;
     let made: Vec<_> = std::thread::scope(|scope| {
-        let threads = [0; 4].map(|_| scope.spawn(|| create::<Event>(&memory, place, Reset::Auto).is_ok()));
+        let threads =
+            [0; 4].map(|_| scope.spawn(|| create::<Event>(&memory, place, Reset::Auto).is_ok()));
         threads.map(|thread| thread.join().expect("join")).into_iter().filter(|it| *it).collect()
     });
     assert_eq!(made.len(), 1);
@@ -166,10 +163,7 @@ fn names() {
     assert_eq!(kind(options.create(&name, 2)), ErrorKind::AlreadyExists);
     let theirs = options.open(&name).expect("open");
     assert_eq!(*theirs.lock().expect("lock"), 1);
-    assert!(matches!(
-        kind(SharedOptions::<Event>::new().open(&name)),
-        ErrorKind::WrongType { .. }
-    ));
+    assert!(matches!(kind(SharedOptions::<Event>::new().open(&name)), ErrorKind::WrongType { .. }));
     drop(theirs);
     assert!(path.exists());
     drop(ours);

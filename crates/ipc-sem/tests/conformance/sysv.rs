@@ -49,7 +49,10 @@ fn all_or_none() {
     // In their order: what one gives, the next can take.
     set.operate(&[Op::post(1, 3), Op::wait(1, 2)], Wait::Never).expect("operate");
     assert_eq!(set.values().expect("values"), [1, 1, 1]);
-    assert_eq!(kind(set.operate(&[Op::wait(1, 2), Op::post(1, 3)], Wait::Never)), ErrorKind::WouldBlock);
+    assert_eq!(
+        kind(set.operate(&[Op::wait(1, 2), Op::post(1, 3)], Wait::Never)),
+        ErrorKind::WouldBlock
+    );
     // More than are passed on without allocating.
     let many: Vec<_> = (0..30).map(|_| Op::post(0, 1)).collect();
     set.operate(&many, Wait::Forever).expect("operate");
@@ -267,7 +270,8 @@ fn given() {
 
     let set = SetOptions::new().values(&[0, 1]).private().expect("private");
     let mut command = std::process::Command::new("true");
-    let back = set.sem(1).expect("sem").give(&mut command, "sem").map(drop).expect_err("the second");
+    let back =
+        set.sem(1).expect("sem").give(&mut command, "sem").map(drop).expect_err("the second");
     assert_eq!(back.error.kind(), ErrorKind::InvalidInput);
     back.value.wait().expect("it came back");
 }
