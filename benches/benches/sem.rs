@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "the bare calls are what ours are compared with")]
 
 use std::hint::black_box;
+use std::mem::{MaybeUninit, offset_of};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use ipc_core::{Notified, Notify, Region, Semaphore};
@@ -97,29 +98,40 @@ struct Locked {
     count: u64,
 }
 
+/// Makes a mutex such as ours are.
+fn init(mutex: *mut libc::pthread_mutex_t) {
+    const SHARED: libc::c_int = libc::PTHREAD_PROCESS_SHARED;
+    const CHECKING: libc::c_int = libc::PTHREAD_MUTEX_ERRORCHECK;
+    let mut attr = MaybeUninit::<libc::pthread_mutexattr_t>::uninit();
+    let attr = attr.as_mut_ptr();
+    // SAFETY: there is room for the attributes.
+    assert_eq!(unsafe { libc::pthread_mutexattr_init(attr) }, 0);
+    // SAFETY: they were initialised, here and below.
+    assert_eq!(unsafe { libc::pthread_mutexattr_setpshared(attr, SHARED) }, 0);
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::pthread_mutexattr_settype(attr, CHECKING) }, 0);
+    // SAFETY: as above.
+    assert_eq!(unsafe { pthread_mutexattr_setrobust(attr, 1) }, 0);
+    // SAFETY: the caller has room for one, which nobody else uses.
+    assert_eq!(unsafe { libc::pthread_mutex_init(mutex, attr) }, 0);
+}
+
 fn locks(c: &mut Criterion) {
     let mut group = c.benchmark_group("lock+unlock");
     let memory = MemfdOptions::new(4096).create().expect("memory");
-    let at: *mut Locked = memory.base().as_ptr().cast();
-    // SAFETY: there is room for one, aligned to a page, and nobody else uses it; the attributes are integers,
-    // which the calls initialise.
-    unsafe {
-        let mut attr = std::mem::zeroed();
-        assert_eq!(libc::pthread_mutexattr_init(&raw mut attr), 0);
-        libc::pthread_mutexattr_setpshared(&raw mut attr, libc::PTHREAD_PROCESS_SHARED);
-        libc::pthread_mutexattr_settype(&raw mut attr, libc::PTHREAD_MUTEX_ERRORCHECK);
-        assert_eq!(pthread_mutexattr_setrobust(&raw mut attr, 1), 0);
-        assert_eq!(libc::pthread_mutex_init(&raw mut (*at).mutex, &raw const attr), 0);
-    }
+    let at = memory.base().as_ptr();
+    let mutex: *mut libc::pthread_mutex_t = at.cast();
+    let count: *mut u64 = at.wrapping_add(offset_of!(Locked, count)).cast();
+    init(mutex);
     group.bench_function("raw", |b| {
         b.iter(|| {
-            let at = black_box(at);
-            // SAFETY: it was made, and this is the only thread.
-            unsafe {
-                assert_eq!(libc::pthread_mutex_lock(&raw mut (*at).mutex), 0);
-                (*at).count += 1;
-                assert_eq!(libc::pthread_mutex_unlock(&raw mut (*at).mutex), 0);
-            }
+            let (mutex, count) = (black_box(mutex), black_box(count));
+            // SAFETY: it was made, and is mapped.
+            assert_eq!(unsafe { libc::pthread_mutex_lock(mutex) }, 0);
+            // SAFETY: it is mapped, and this thread has the mutex.
+            unsafe { *count += 1 };
+            // SAFETY: as above.
+            assert_eq!(unsafe { libc::pthread_mutex_unlock(mutex) }, 0);
         });
     });
     let mutex = Shared::<Mutex<u64>>::new(0).expect("new");

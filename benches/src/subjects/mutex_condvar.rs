@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "the raw variant exists to call the C library without any help")]
 
 use std::io;
+use std::mem::{MaybeUninit, offset_of};
 use std::os::fd::AsFd;
 use std::process::Command;
 
@@ -101,7 +102,9 @@ const ROBUST: libc::c_int = 1;
 
 /// The same by bare calls of the C library.
 struct Bare {
-    at: *mut Place,
+    mutex: *mut libc::pthread_mutex_t,
+    more: *mut libc::pthread_cond_t,
+    count: *mut u64,
     memory: Memfd,
 }
 
@@ -109,27 +112,59 @@ fn check(errno: libc::c_int) -> Result<()> {
     if errno == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(errno).into()) }
 }
 
+/// Invariant: the three are in the memory, which stays mapped as long as the value lives, and are made before anything
+/// but [`init`](Self::init) is called.
 impl Bare {
     fn new(memory: Memfd) -> Result<Self> {
         ensure!(memory.len() >= size_of::<Place>(), "too small");
-        Ok(Self { at: memory.base().as_ptr().cast(), memory })
+        let at = memory.base().as_ptr();
+        let mutex = at.wrapping_add(offset_of!(Place, mutex)).cast();
+        let more = at.wrapping_add(offset_of!(Place, more)).cast();
+        let count = at.wrapping_add(offset_of!(Place, count)).cast();
+        Ok(Self { mutex, more, count, memory })
     }
 
     /// Makes the two in new memory, which is zeroed.
     fn init(&self) -> Result<()> {
-        // SAFETY: there is room for both, aligned to a page, and nobody else has the memory yet; the attributes
-        // are integers, which the calls initialise.
-        unsafe {
-            let mut attr = std::mem::zeroed();
-            check(libc::pthread_mutexattr_init(&raw mut attr))?;
-            check(libc::pthread_mutexattr_setpshared(&raw mut attr, libc::PTHREAD_PROCESS_SHARED))?;
-            check(pthread_mutexattr_setrobust(&raw mut attr, ROBUST))?;
-            check(libc::pthread_mutex_init(&raw mut (*self.at).mutex, &raw const attr))?;
-            let mut attr = std::mem::zeroed();
-            check(libc::pthread_condattr_init(&raw mut attr))?;
-            check(libc::pthread_condattr_setpshared(&raw mut attr, libc::PTHREAD_PROCESS_SHARED))?;
-            check(libc::pthread_cond_init(&raw mut (*self.at).more, &raw const attr))
-        }
+        const SHARED: libc::c_int = libc::PTHREAD_PROCESS_SHARED;
+        let mut attr = MaybeUninit::<libc::pthread_mutexattr_t>::uninit();
+        let attr = attr.as_mut_ptr();
+        // SAFETY: there is room for the attributes.
+        check(unsafe { libc::pthread_mutexattr_init(attr) })?;
+        // SAFETY: they were initialised, here and below.
+        check(unsafe { libc::pthread_mutexattr_setpshared(attr, SHARED) })?;
+        // SAFETY: as above.
+        check(unsafe { pthread_mutexattr_setrobust(attr, ROBUST) })?;
+        // SAFETY: there is room for it, aligned to a page, and nobody else has the memory yet.
+        check(unsafe { libc::pthread_mutex_init(self.mutex, attr) })?;
+        let mut attr = MaybeUninit::<libc::pthread_condattr_t>::uninit();
+        let attr = attr.as_mut_ptr();
+        // SAFETY: there is room for the attributes.
+        check(unsafe { libc::pthread_condattr_init(attr) })?;
+        // SAFETY: they were initialised.
+        check(unsafe { libc::pthread_condattr_setpshared(attr, SHARED) })?;
+        // SAFETY: as for the mutex.
+        check(unsafe { libc::pthread_cond_init(self.more, attr) })
+    }
+
+    #[inline]
+    fn lock(&self) -> Result<()> {
+        // SAFETY: the invariant.
+        check(unsafe { libc::pthread_mutex_lock(self.mutex) })
+    }
+
+    #[inline]
+    fn unlock(&self) -> Result<()> {
+        // SAFETY: the invariant.
+        check(unsafe { libc::pthread_mutex_unlock(self.mutex) })
+    }
+
+    /// The count, of which this thread has the mutex.
+    #[inline]
+    #[expect(clippy::mut_from_ref, reason = "the mutex decides who has it")]
+    fn count(&self) -> &mut u64 {
+        // SAFETY: the invariant; and who calls holds the mutex, and lets go of the reference before it unlocks.
+        unsafe { &mut *self.count }
     }
 }
 
@@ -152,43 +187,35 @@ impl Permits for Bare {
 
     #[inline]
     fn post(&mut self) -> Result<()> {
-        // SAFETY: both are mapped and were made; the count is this thread's while it holds the mutex.
-        unsafe {
-            check(libc::pthread_mutex_lock(&raw mut (*self.at).mutex))?;
-            (*self.at).count += 1;
-            check(libc::pthread_mutex_unlock(&raw mut (*self.at).mutex))?;
-            check(libc::pthread_cond_signal(&raw mut (*self.at).more))
-        }
+        self.lock()?;
+        *self.count() += 1;
+        self.unlock()?;
+        // SAFETY: the invariant.
+        check(unsafe { libc::pthread_cond_signal(self.more) })
     }
 
     #[inline]
     fn wait(&mut self, wait: WaitMode) -> Result<()> {
-        // SAFETY: as above; waiting gives the mutex back meanwhile.
-        unsafe {
-            check(libc::pthread_mutex_lock(&raw mut (*self.at).mutex))?;
-            while (*self.at).count == 0 {
-                if wait == WaitMode::Block {
-                    let (more, mutex) = (&raw mut (*self.at).more, &raw mut (*self.at).mutex);
-                    check(libc::pthread_cond_wait(more, mutex))?;
-                } else {
-                    check(libc::pthread_mutex_unlock(&raw mut (*self.at).mutex))?;
-                    std::hint::spin_loop();
-                    check(libc::pthread_mutex_lock(&raw mut (*self.at).mutex))?;
-                }
+        self.lock()?;
+        while *self.count() == 0 {
+            if wait == WaitMode::Block {
+                // SAFETY: the invariant; this thread has the mutex, and has it again afterwards.
+                check(unsafe { libc::pthread_cond_wait(self.more, self.mutex) })?;
+            } else {
+                self.unlock()?;
+                std::hint::spin_loop();
+                self.lock()?;
             }
-            let count = std::mem::take(&mut (*self.at).count);
-            check(libc::pthread_mutex_unlock(&raw mut (*self.at).mutex))?;
-            one(count)
         }
+        let count = std::mem::take(self.count());
+        self.unlock()?;
+        one(count)
     }
 
     fn has_one(&mut self) -> Result<bool> {
-        // SAFETY: as above.
-        unsafe {
-            check(libc::pthread_mutex_lock(&raw mut (*self.at).mutex))?;
-            let count = (*self.at).count;
-            check(libc::pthread_mutex_unlock(&raw mut (*self.at).mutex))?;
-            Ok(count > 0)
-        }
+        self.lock()?;
+        let some = *self.count() > 0;
+        self.unlock()?;
+        Ok(some)
     }
 }
