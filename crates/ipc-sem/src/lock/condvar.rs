@@ -22,19 +22,17 @@ use crate::shared::Shareable;
 ///
 /// - A **waiter** that is killed, at any moment, takes nothing from the others: every notification wakes all who
 ///   sleep, and they look for themselves.
-/// - A **notifier** that is killed between its change and its notification has not notified. Who waits with a
-///   deadline, however far, looks for itself every 100 ms all the same, and finds the change, or gets
-///   [`LockError::OwnerDied`] where the notifier has died with the mutex. Who waits for ever sleeps until
-///   the next notification, which wakes it wherever the dead one has stopped: so wait with a deadline where
-///   notifiers are killed, and whoever [recovers](crate::OwnerDied::recover) a mutex notifies.
+/// - A **notifier** that is killed between its change and its notification: those who wait look for themselves
+///   every 100 ms all the same, and find the change, or get [`LockError::OwnerDied`] where the notifier has died with
+///   the mutex.
 ///
-/// A wait may end without a notification, as with condition variables in any case. Look, or use
+/// So a wait may end without a notification, as with condition variables in any case. Look, or use
 /// [`wait_while`](Self::wait_while).
 ///
 /// # Limits
 ///
 /// A waiter that is stopped between unlocking and going to sleep misses its wake-up if 2³⁰ notifications of others
-/// who wait, or a multiple, happen meanwhile.
+/// who wait, or a multiple, happen meanwhile; it looks for itself then.
 ///
 /// # Examples
 ///
@@ -82,7 +80,7 @@ type Relocked<'a, T> = Result<(MutexGuard<'a, T>, Waited), LockError<MutexGuard<
 impl Condvar {
     /// Unlocks, sleeps until notified, and locks again.
     ///
-    /// It may return without a notification.
+    /// It may return without a notification, and does so every 100 ms.
     ///
     /// # Errors
     ///
@@ -126,12 +124,7 @@ impl Condvar {
         let mutex = guard.mutex();
         let word = sequence::prepare(&self.0);
         guard.unlock()?;
-        let slept = match wait {
-            // One system call, and no timer, which would cost a fifth of a round trip.
-            Wait::Forever => futex::wait(&self.0, word, wait),
-            Wait::Never | Wait::Until(_) => futex::doze(&self.0, word, wait),
-        };
-        let waited = match slept {
+        let waited = match futex::doze(&self.0, word, wait) {
             Ok(()) => Waited::Woken,
             Err(error) if error.kind() == ErrorKind::TimedOut => Waited::TimedOut,
             Err(error) => return Err(error.into()),

@@ -124,29 +124,29 @@ fn ended_thread() {
 type Pair = (Mutex<u32>, Condvar);
 
 fn no_notification() {
-    let pair = Shared::<Pair>::new((0, ())).expect("new");
-    let mut peer = Peer::cast("deaths/changes_and_dies");
-    give(&pair, peer.command(), "pair");
-    let guard = pair.0.lock().expect("lock");
-    let mut peer = Some(peer.start());
-    // A deadline, however far: who waits for ever is not told.
-    let far = Wait::timeout(Duration::from_secs(3600));
-    let died = pair.1.wait_while(guard, far, |n| {
-        // The lock is free from the second look on; the peer takes it and is killed with it.
-        if let Some(mut peer) = peer.take_if(|_| *n == 0) {
-            peer.tell("lock");
-            // It cannot answer before this thread has unlocked.
-            std::thread::spawn(move || {
-                peer.expect("changed");
-                peer.kill();
-            });
+    for wait in [Wait::Forever, Wait::timeout(Duration::from_secs(3600))] {
+        let pair = Shared::<Pair>::new((0, ())).expect("new");
+        let mut peer = Peer::cast("deaths/changes_and_dies");
+        give(&pair, peer.command(), "pair");
+        let guard = pair.0.lock().expect("lock");
+        let mut peer = Some(peer.start());
+        let died = pair.1.wait_while(guard, wait, |n| {
+            // The lock is free from the second look on; the peer takes it and is killed with it.
+            if let Some(mut peer) = peer.take_if(|_| *n == 0) {
+                peer.tell("lock");
+                // It cannot answer before this thread has unlocked.
+                std::thread::spawn(move || {
+                    peer.expect("changed");
+                    peer.kill();
+                });
+            }
+            *n == 0
+        });
+        match died {
+            Err(LockError::OwnerDied(died)) => assert_eq!(*died.recover(), 1),
+            Ok((_, Waited::Woken)) => panic!("the change was seen, and the death was not told"),
+            other => panic!("{other:?}"),
         }
-        *n == 0
-    });
-    match died {
-        Err(LockError::OwnerDied(died)) => assert_eq!(*died.recover(), 1),
-        Ok((_, Waited::Woken)) => panic!("the change was seen, and the death was not told"),
-        other => panic!("{other:?}"),
     }
 }
 

@@ -6,7 +6,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use ipc_core::{ErrorKind, Handoff, Notified, Semaphore, Wait};
+use ipc_core::{ErrorKind, Handoff, Notified, Semaphore};
 use ipc_sem::posix::{NamedSem, SemOptions, UnnamedSem};
 use ipc_sem::sysv::{Sem, SetOptions};
 use ipc_sem::{
@@ -252,15 +252,11 @@ fn condvar() {
             a_moment(kill + round);
         }
         victims.into_iter().for_each(Peer::kill);
-        // The steady one, who waits for ever, takes what they have left, though nobody is notified of it any more.
-        // Who took the last may have been killed before it said so: that is for who waits with a deadline.
-        let far = Wait::timeout(Duration::from_secs(3600));
+        // The steady one takes what they have left, though nobody is notified of it any more; and who took the last
+        // may have been killed before it said so.
         let mut guard = lock_store(&store.things);
         while guard[0] > 0 {
-            guard = match store.none.wait_with(guard, far) {
-                Ok((guard, _)) => guard,
-                Err(error) => recover_store(error),
-            };
+            guard = store.none.wait(guard).unwrap_or_else(recover_store);
         }
     }
     drop(steady);
