@@ -20,8 +20,8 @@ pub(super) const SUBJECT: Subject = Subject {
     summary: "counter behind a descriptor: for poll and epoll, none is lost",
     caps: EventFd::CAPS,
     variants: &[
-        VariantEntry::of::<Permitting<Ours>>(Variant::Ours),
-        VariantEntry::of::<Permitting<Bare>>(Variant::Raw),
+        VariantEntry::of::<Permitting<Ours>>(Variant::Ours).adaptive(),
+        VariantEntry::of::<Permitting<Bare>>(Variant::Raw).adaptive(),
     ],
 };
 

@@ -14,6 +14,7 @@ use ipc_shm::{Memfd, MemfdOptions};
 
 use super::semaphores::{Permits, Permitting};
 use super::signals::one;
+use crate::patience::Patience;
 use crate::{Subject, VariantEntry};
 
 /// The row of the matrix.
@@ -23,8 +24,8 @@ pub(super) const SUBJECT: Subject = Subject {
     summary: "robust mutex and condition variable in shared memory: the death of a holder is told",
     caps: Condvar::CAPS,
     variants: &[
-        VariantEntry::of::<Permitting<Ours>>(Variant::Ours),
-        VariantEntry::of::<Permitting<Bare>>(Variant::Raw),
+        VariantEntry::of::<Permitting<Ours>>(Variant::Ours).adaptive(),
+        VariantEntry::of::<Permitting<Bare>>(Variant::Raw).adaptive(),
     ],
 };
 
@@ -64,9 +65,10 @@ impl Permits for Ours {
 
     #[inline]
     fn wait(&mut self, wait: WaitMode) -> Result<()> {
+        let mut patience = Patience::of(wait);
         let mut count = self.0.0.lock().map_err(failed)?;
         while *count == 0 {
-            if wait == WaitMode::Block {
+            if patience.is_over() {
                 count = self.0.1.wait_with(count, Wait::Forever).map_err(failed)?.0;
             } else {
                 drop(count);
@@ -196,9 +198,10 @@ impl Permits for Bare {
 
     #[inline]
     fn wait(&mut self, wait: WaitMode) -> Result<()> {
+        let mut patience = Patience::of(wait);
         self.lock()?;
         while *self.count() == 0 {
-            if wait == WaitMode::Block {
+            if patience.is_over() {
                 // SAFETY: the invariant; this thread has the mutex, and has it again afterwards.
                 check(unsafe { libc::pthread_cond_wait(self.more, self.mutex) })?;
             } else {

@@ -14,7 +14,7 @@ use ipc_sem::posix::{NamedSem, SemOptions};
 
 use super::semaphores::{Permits, Permitting, found};
 use crate::link::run;
-use crate::sys::until_ready;
+use crate::sys::{as_told, until_ready};
 use crate::{Subject, VariantEntry};
 
 /// The row of the matrix.
@@ -24,8 +24,8 @@ pub(super) const SUBJECT: Subject = Subject {
     summary: "POSIX semaphore: no system call unless somebody sleeps, a killed holder is not noticed",
     caps: NamedSem::CAPS,
     variants: &[
-        VariantEntry::of::<Permitting<Ours>>(Variant::Ours),
-        VariantEntry::of::<Permitting<Bare>>(Variant::Raw),
+        VariantEntry::of::<Permitting<Ours>>(Variant::Ours).adaptive(),
+        VariantEntry::of::<Permitting<Bare>>(Variant::Raw).adaptive(),
     ],
 };
 
@@ -117,14 +117,16 @@ impl Permits for Bare {
 
     #[inline]
     fn wait(&mut self, wait: WaitMode) -> Result<()> {
-        if wait == WaitMode::Block {
-            // SAFETY: the semaphore is mapped.
-            until_ready(|_| false, || unsafe { libc::sem_wait(self.sem) as isize })?;
-        } else {
-            let not_yet = |errno| errno == libc::EAGAIN;
-            // SAFETY: the semaphore is mapped.
-            until_ready(not_yet, || unsafe { libc::sem_trywait(self.sem) as isize })?;
-        }
+        as_told(
+            wait,
+            |errno| errno == libc::EAGAIN,
+            |sleep| match sleep {
+                // SAFETY: the semaphore is mapped.
+                true => unsafe { libc::sem_wait(self.sem) as isize },
+                // SAFETY: as above.
+                false => unsafe { libc::sem_trywait(self.sem) as isize },
+            },
+        )?;
         Ok(())
     }
 

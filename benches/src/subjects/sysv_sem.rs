@@ -12,7 +12,7 @@ use ipc_sem::sysv::{Key, Sem, Set, SetOptions};
 
 use super::semaphores::{Permits, Permitting, found};
 use crate::link::run;
-use crate::sys::until_ready;
+use crate::sys::as_told;
 use crate::{Subject, VariantEntry};
 
 /// The row of the matrix.
@@ -22,8 +22,8 @@ pub(super) const SUBJECT: Subject = Subject {
     summary: "System V semaphore: several at once, and the kernel gives back what the dead have taken",
     caps: Sem::CAPS,
     variants: &[
-        VariantEntry::of::<Permitting<Ours>>(Variant::Ours),
-        VariantEntry::of::<Permitting<Bare>>(Variant::Raw),
+        VariantEntry::of::<Permitting<Ours>>(Variant::Ours).adaptive(),
+        VariantEntry::of::<Permitting<Bare>>(Variant::Raw).adaptive(),
     ],
 };
 
@@ -104,13 +104,18 @@ struct Bare(Ours);
 
 impl Bare {
     #[inline]
-    fn operate(&self, change: i16, flags: i32) -> Result<()> {
-        let op = libc::sembuf { sem_num: 0, sem_op: change, sem_flg: flags as _ };
-        let (id, op, time) = (self.0.sem.id(), &raw const op, std::ptr::null::<libc::timespec>());
-        until_ready(
+    fn operate(&self, change: i16, wait: WaitMode) -> Result<()> {
+        as_told(
+            wait,
             |errno| errno == libc::EAGAIN,
-            // SAFETY: there is one operation, on this stack, and no time.
-            || unsafe { libc::syscall(libc::SYS_semtimedop, id, op, 1, time) as isize },
+            |sleep| {
+                let flags = if sleep { 0 } else { libc::IPC_NOWAIT };
+                let op = libc::sembuf { sem_num: 0, sem_op: change, sem_flg: flags as _ };
+                let (id, op, time) =
+                    (self.0.sem.id(), &raw const op, std::ptr::null::<libc::timespec>());
+                // SAFETY: there is one operation, on this stack, and no time.
+                unsafe { libc::syscall(libc::SYS_semtimedop, id, op, 1, time) as isize }
+            },
         )?;
         Ok(())
     }
@@ -133,12 +138,13 @@ impl Permits for Bare {
 
     #[inline]
     fn post(&mut self) -> Result<()> {
-        self.operate(1, 0)
+        // It never sleeps.
+        self.operate(1, WaitMode::Block)
     }
 
     #[inline]
     fn wait(&mut self, wait: WaitMode) -> Result<()> {
-        self.operate(-1, if wait == WaitMode::Block { 0 } else { libc::IPC_NOWAIT })
+        self.operate(-1, wait)
     }
 
     fn has_one(&mut self) -> Result<bool> {
