@@ -33,12 +33,15 @@ pub(crate) fn cases(harness: Harness) -> Harness {
         .role("kills/mutex", changes)
         .test("kills/condvar/everything_that_is_put_is_taken", condvar)
         .role("kills/condvar", consumes)
+        .test("kills/condvar/what_a_dead_notifier_has_put_is_taken", dead_notifiers)
+        .role("kills/condvar-puts", puts)
         .test("kills/rwlock/what_it_protects_is_whole_or_said_to_be_half_done", rwlock)
         .role("kills/rwlock", reads_and_writes)
         .test("kills/barrier/all_are_told_and_go_on_with_an_heir", barrier)
         .role("kills/barrier", comes)
         .test("kills/event/who_waits_is_not_forgotten", event)
         .role("kills/event", waits)
+        .role("kills/event-sets", sets)
         .test("kills/soak/four_processes_lock_and_are_killed", soak)
         .role("kills/soak", locks_many_times)
 }
@@ -283,6 +286,29 @@ fn consumes() {
     }
 }
 
+fn dead_notifiers() {
+    let store = Shared::<Store>::new(([0, 0], (), ())).expect("new");
+    let _steady = start("kills/condvar", &store);
+    for kill in 0..kills() {
+        let victim = start("kills/condvar-puts", &store);
+        a_moment(kill);
+        victim.kill();
+        // The victim may have put something and not said so, and the steady one waits for ever.
+        let mut guard = lock_store(&store.things);
+        while guard[0] > 0 {
+            guard = store.none.wait(guard).unwrap_or_else(recover_store);
+        }
+    }
+}
+
+fn puts() {
+    let store = adopt::<Store>();
+    loop {
+        lock_store(&store.things)[0] += 1;
+        store.more.notify_one();
+    }
+}
+
 fn rwlock() {
     let lock = Shared::<RwLock<Pair>>::new([0, 0]).expect("new");
     let mut told = 0;
@@ -395,6 +421,20 @@ fn event() {
         while turnstile.1.lock().expect("lock")[0] == before {
             std::thread::yield_now();
         }
+        // And though the one that has set it has died before it woke anybody.
+        let victim = start("kills/event-sets", &turnstile);
+        a_moment(kill);
+        victim.kill();
+        while turnstile.0.is_set() {
+            std::thread::yield_now();
+        }
+    }
+}
+
+fn sets() {
+    let turnstile = adopt::<Turnstile>();
+    loop {
+        turnstile.0.set();
     }
 }
 
