@@ -305,6 +305,10 @@ fn puts() {
     let store = adopt::<Store>();
     loop {
         lock_store(&store.things)[0] += 1;
+        // Makes the window in which nobody is told a wide one.
+        for _ in 0..500 {
+            std::hint::spin_loop();
+        }
         store.more.notify_one();
     }
 }
