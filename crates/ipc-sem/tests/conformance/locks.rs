@@ -1,10 +1,12 @@
 //! What a mutex, a condition variable and an event do while everybody lives.
 
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use ipc_core::{ErrorKind, Notified, Wait};
 use ipc_sem::{Condvar, Event, LockError, Mutex, Reset, Shared, Waited};
+use ipc_shm::{Memfd, ReadWrite, RegionExt};
 use ipc_testkit::{Harness, Peer, block, hear, say};
 
 use crate::fixtures::{again, give};
@@ -27,6 +29,7 @@ pub(crate) fn cases(harness: Harness) -> Harness {
         .role("condvar/consumes", consumes)
         .test("event/manual_reset_lets_all_pass_until_it_is_reset", manual)
         .test("event/auto_reset_lets_one_pass", auto)
+        .test("event/one_that_was_set_by_who_died_before_it_woke_anybody_is_seen", set_in_silence)
 }
 
 fn two_processes() {
@@ -283,4 +286,17 @@ fn auto() {
     }
     waiters.into_iter().for_each(|waiter| waiter.join().expect("join"));
     assert!(!event.is_set());
+}
+
+fn set_in_silence() {
+    for reset in [Reset::Auto, Reset::Manual] {
+        let event = Shared::<Event>::new(reset).expect("new");
+        let fd = event.as_fd().try_clone_to_owned().expect("dup");
+        let memory =
+            Memfd::<ReadWrite>::try_from(fd).map_err(|it| it.error).expect("it is sealed memory");
+        let blocked = block("wait for an event", move || event.wait().map(drop));
+        // What `set` does first; it was killed then.
+        memory.atomic_u32(64).expect("the state").store(1, Ordering::SeqCst);
+        assert_eq!(blocked.join(), Ok(()));
+    }
 }
