@@ -53,7 +53,8 @@ pub(crate) const LOOK: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 ///
-/// [`ErrorKind::WouldBlock`] and [`ErrorKind::TimedOut`] as `wait` says, when the word is still `expected`.
+/// [`WouldBlock`](ipc_core::ErrorKind::WouldBlock) and [`TimedOut`](ipc_core::ErrorKind::TimedOut) as `wait` says, when
+/// the word is still `expected`.
 ///
 /// # Examples
 ///
