@@ -62,6 +62,7 @@ fn got(returned: libc::c_int) -> Result<Got, Errno> {
     }
 }
 
+#[inline]
 fn done(returned: libc::c_int) -> Result<(), Errno> {
     if returned == 0 { Ok(()) } else { Err(Errno::from_raw_os_error(returned)) }
 }
