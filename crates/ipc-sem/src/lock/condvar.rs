@@ -234,3 +234,24 @@ impl fmt::Debug for Condvar {
         f.debug_struct("Condvar").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_count_of_notifications_wraps_around() {
+        let condvar = Condvar(AtomicU32::new(u32::MAX & !3));
+        let ready = sequence::prepare(&condvar.0);
+        assert_eq!(ready, u32::MAX & !3 | 1);
+        condvar.notify_one();
+        assert_eq!(condvar.0.load(Ordering::Relaxed), 0);
+        // Who has got ready before does not sleep.
+        assert_eq!(futex::wait(&condvar.0, ready, Wait::Forever), Ok(()));
+        assert_eq!(sequence::prepare(&condvar.0), 1);
+        condvar.notify_all();
+        assert_eq!(condvar.0.load(Ordering::Relaxed), 4);
+        condvar.notify_all();
+        assert_eq!(condvar.0.load(Ordering::Relaxed), 4, "nobody waits");
+    }
+}

@@ -2,14 +2,14 @@
 
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use ipc_core::{ErrorKind, Notified, Wait};
+use ipc_core::{ErrorKind, Notified, Semaphore, Wait};
 use ipc_sem::{Condvar, Event, LockError, Mutex, Reset, Shared, Waited};
 use ipc_shm::{Memfd, ReadWrite, RegionExt};
-use ipc_testkit::{Harness, Peer, block, hear, say};
+use ipc_testkit::{Harness, Peer, Semaphores, block, hear, say};
 
-use crate::fixtures::{again, give};
+use crate::fixtures::{self, again, give};
 
 pub(crate) fn cases(harness: Harness) -> Harness {
     harness
@@ -22,6 +22,7 @@ pub(crate) fn cases(harness: Harness) -> Harness {
         .test("mutex/a_forgotten_guard_keeps_the_memory_mapped", forgotten)
         .test("mutex/a_panic_unlocks", panicked)
         .test("mutex/a_blocked_lock_goes_on_after_signals", interrupted)
+        .test("semaphores/a_deadline_beyond_every_clock_is_none", beyond)
         .test("condvar/a_notification_without_waiters_is_not_kept", not_kept)
         .test("condvar/notify_all_wakes_all", all_woken)
         .test("condvar/a_wait_times_out_with_the_lock", timed_out)
@@ -299,4 +300,25 @@ fn set_in_silence() {
         memory.atomic_u32(64).expect("the state").store(1, Ordering::SeqCst);
         assert_eq!(blocked.join(), Ok(()));
     }
+}
+
+/// As far as an `Instant` goes.
+fn beyond() {
+    fn check<F: Semaphores>()
+    where
+        F::Handle: Send + 'static,
+    {
+        let now = Instant::now();
+        let ago = (0..63).rev().map(|power| 1 << power);
+        let far = ago.fold(now, |at, secs| at.checked_add(Duration::from_secs(secs)).unwrap_or(at));
+        let (ours, theirs) = F::pair().expect("pair");
+        let blocked = block(F::NAME, move || theirs.wait_with(Wait::Until(far)));
+        ours.post().expect("post");
+        assert_eq!(blocked.join(), Ok(()), "{}", F::NAME);
+    }
+    check::<fixtures::NamedSems>();
+    check::<fixtures::UnnamedSems>();
+    check::<fixtures::SystemV>();
+    check::<fixtures::EventFdSems>();
+    check::<fixtures::Counted>();
 }
