@@ -1,0 +1,237 @@
+//! Executing a call, and remembering what came of it.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use super::connection::{Limits, Request, status_frame};
+use super::table::Peer;
+use crate::call::{Dispatched, Results};
+use crate::fds::{self, Beside};
+use crate::journal::{CallId, Once, Verdict};
+use crate::wire::{IN_MEMFD, REPLY, ReplyHead, TAKES_FDS};
+use crate::{Call, Host, Semantics, Serve, Status, large};
+
+/// For whom a call is executed, and how its result goes back.
+#[derive(Debug)]
+pub(super) struct Execution<'a> {
+    pub(super) peer: &'a Arc<Peer>,
+    pub(super) connection: u64,
+    pub(super) limits: Limits,
+    pub(super) cancelled: Option<&'a AtomicBool>,
+}
+
+impl<S: Serve> Host<S> {
+    /// Executes a call, if it is not too late, puts the reply into `out`, and remembers it. `false` if there is
+    /// nothing to send.
+    #[inline]
+    pub(super) fn execute(
+        &self,
+        execution: &Execution<'_>,
+        request: &Request<'_>,
+        fds: Vec<OwnedFd>,
+        out: &mut Vec<u8>,
+        beside: &mut Beside,
+    ) -> bool {
+        let head = &request.head;
+        *beside = None;
+        let over = if execution.cancelled.is_some_and(|it| it.load(Ordering::Relaxed)) {
+            Some(Status::Cancelled)
+        } else if request.deadline.is_some_and(|it| it <= Instant::now()) {
+            Some(Status::Expired)
+        } else {
+            None
+        };
+        if let Some(status) = over.filter(|_| !request.only_find) {
+            out.clear();
+            out.extend_from_slice(&status_frame(head, status));
+        } else if head.semantics == Semantics::ExactlyOnce {
+            self.execute_once(execution, request, fds, out);
+        } else {
+            self.run(execution, request, fds, None, out, beside);
+        }
+        self.fit(execution, request, out, beside);
+        let saved = match head.semantics {
+            Semantics::AtLeastOnce => return true,
+            Semantics::Maybe => None,
+            Semantics::AtMostOnce | Semantics::ExactlyOnce => Some((&out[..], &*beside)),
+        };
+        execution.peer.memory().complete(head.seq, saved);
+        true
+    }
+
+    /// Runs the method, and writes its reply.
+    #[inline]
+    fn run(
+        &self,
+        execution: &Execution<'_>,
+        request: &Request<'_>,
+        fds: Vec<OwnedFd>,
+        transaction: Option<&dyn Any>,
+        out: &mut Vec<u8>,
+        beside: &mut Beside,
+    ) -> Status {
+        let head = &request.head;
+        let call = Call {
+            client: execution.peer.client,
+            connection: execution.connection,
+            seq: head.seq,
+            semantics: head.semantics,
+            deadline: request.deadline,
+            cancelled: execution.cancelled,
+            transaction,
+            fds: RefCell::new(fds),
+        };
+        out.clear();
+        out.extend_from_slice(&status_frame(head, Status::Ok));
+        let max = self.longest(execution, request);
+        let mut results = Results { out, max, beside: None };
+        let dispatched = match request.arguments.bytes() {
+            // A service that panics is as it was left: it must be able to go on, as after a poisoned lock.
+            Some(arguments) => catch_unwind(AssertUnwindSafe(|| {
+                self.service.dispatch(&call, head.method, arguments, &mut results)
+            })),
+            None => Ok(Dispatched::Malformed),
+        };
+        *beside = results.beside.take();
+        let (status, detail) = match dispatched {
+            Ok(Dispatched::Done) => {
+                let refused = beside.is_some()
+                    && !(execution.limits.passes_fds && head.flags & TAKES_FDS != 0);
+                if !refused {
+                    return Status::Ok;
+                }
+                (Status::Malformed, 0)
+            }
+            Ok(Dispatched::UnknownMethod) => (Status::UnknownMethod, 0),
+            Ok(Dispatched::Malformed) => (Status::Malformed, 0),
+            Ok(Dispatched::TooLong(len)) => {
+                (Status::ReplyTooLarge, u32::try_from(len).unwrap_or(u32::MAX))
+            }
+            Err(panic) => {
+                // Its message was printed by the panic hook. To drop it may panic again.
+                let _ = catch_unwind(AssertUnwindSafe(|| drop(panic)));
+                fds::take_outgoing();
+                (Status::Panicked, 0)
+            }
+        };
+        *beside = None;
+        let reply = ReplyHead { status, flags: 0, detail, token: head.token, seq: head.seq };
+        out.clear();
+        out.extend_from_slice(&reply.encode());
+        if status == Status::ReplyTooLarge {
+            out.extend_from_slice(&u32::try_from(max).unwrap_or(u32::MAX).to_le_bytes());
+        }
+        status
+    }
+
+    /// Runs the method in the journal's transaction, or finds what came of it before.
+    fn execute_once(
+        &self,
+        execution: &Execution<'_>,
+        request: &Request<'_>,
+        fds: Vec<OwnedFd>,
+        out: &mut Vec<u8>,
+    ) {
+        let head = &request.head;
+        let fail = |out: &mut Vec<u8>, status| {
+            out.clear();
+            out.extend_from_slice(&status_frame(head, status));
+        };
+        let Some(journal) = &self.journal else { return fail(out, Status::NoJournal) };
+        let call = CallId::new(execution.peer.client, head.seq);
+        if request.only_find {
+            return match journal.find(call, out) {
+                Ok(true) => readdress(request, out),
+                Ok(false) => fail(out, Status::Stale),
+                Err(_) => fail(out, Status::JournalFailed),
+            };
+        }
+        let mut fds = Some(fds);
+        let once = journal.once(call, head.low, out, &mut |transaction, out| {
+            let mut beside = None;
+            let fds = fds.take().unwrap_or_default();
+            let status = self.run(execution, request, fds, Some(transaction), out, &mut beside);
+            if beside.is_some() {
+                // No journal keeps a descriptor.
+                out.clear();
+                out.extend_from_slice(&status_frame(head, Status::Malformed));
+                return Verdict::RollBack;
+            }
+            match status {
+                Status::Ok | Status::ReplyTooLarge => Verdict::Commit,
+                _ => Verdict::RollBack,
+            }
+        });
+        match once {
+            Ok(Once::Executed | Once::RolledBack) => {}
+            Ok(Once::Replayed) => readdress(request, out),
+            Ok(Once::Stale) => fail(out, Status::Stale),
+            Err(_) => fail(out, Status::JournalFailed),
+        }
+    }
+
+    /// How long a reply may be before it is packed.
+    #[inline]
+    fn longest(&self, execution: &Execution<'_>, request: &Request<'_>) -> usize {
+        let max = execution.peer.max_frame().min(execution.limits.max_frame).max(REPLY + 4);
+        let packs = execution.limits.passes_fds && request.head.flags & TAKES_FDS != 0;
+        if packs { max.max(self.options.max_large.saturating_add(REPLY)) } else { max }
+    }
+
+    /// Puts what is too long for the link into a memfd.
+    #[inline]
+    fn fit(
+        &self,
+        execution: &Execution<'_>,
+        request: &Request<'_>,
+        out: &mut Vec<u8>,
+        beside: &mut Beside,
+    ) {
+        let max = execution.peer.max_frame().min(execution.limits.max_frame).max(REPLY + 4);
+        if out.len() <= max {
+            return;
+        }
+        let packs = execution.limits.passes_fds && request.head.flags & TAKES_FDS != 0;
+        let packed =
+            if packs { large::pack(&out[REPLY..], beside.take()).ok() } else { None };
+        match packed {
+            Some(packed) => {
+                *beside = packed;
+                out.truncate(REPLY);
+                out[2] |= IN_MEMFD.to_le_bytes()[0];
+            }
+            // No memory for it, or a record that was made for a link that could carry more.
+            None => {
+                let detail = u32::try_from(out.len()).unwrap_or(u32::MAX);
+                let (token, seq) = (request.head.token, request.head.seq);
+                let status = Status::ReplyTooLarge;
+                out.clear();
+                out.extend_from_slice(
+                    &ReplyHead { status, flags: 0, detail, token, seq }.encode(),
+                );
+                out.extend_from_slice(&u32::try_from(max).unwrap_or(u32::MAX).to_le_bytes());
+                *beside = None;
+            }
+        }
+    }
+}
+
+/// A reply of another life of the server, for a request of this one.
+fn readdress(request: &Request<'_>, out: &mut Vec<u8>) {
+    let record = match crate::wire::decode(out) {
+        Some(crate::wire::Frame::Reply(head, _)) => head,
+        // The journal has something else: nothing is known of the call.
+        _ => {
+            out.clear();
+            out.extend_from_slice(&status_frame(&request.head, Status::JournalFailed));
+            return;
+        }
+    };
+    let head = ReplyHead { token: request.head.token, seq: request.head.seq, ..record };
+    out[..REPLY].copy_from_slice(&head.encode());
+}

@@ -1,0 +1,17 @@
+//! Serving calls.
+
+mod connection;
+mod execute;
+mod host;
+mod memory;
+mod options;
+mod pool;
+mod queue;
+mod serve;
+mod table;
+
+pub use connection::{Answer, Connection};
+pub use host::Host;
+pub use options::HostOptions;
+pub use pool::{OnFull, Pool, PoolOptions};
+pub use serve::{serve, serve_while};
