@@ -14,6 +14,7 @@ mod posix_mq;
 mod posix_sem;
 mod process;
 mod rings;
+mod rpc;
 mod rt_signal;
 mod semaphores;
 mod signal;
@@ -50,6 +51,9 @@ pub const ALL: &[Subject] = &[
     posix_mq::SUBJECT,
     sysv_mq::SUBJECT,
     rings::SPSC,
+    rpc::SHM,
+    rpc::UNIX,
+    rpc::TCP,
     process::FORK,
     process::SPAWN,
     signal::SUBJECT,
