@@ -1,12 +1,13 @@
 //! The service that the tests call.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
 use ipc_rpc::serde_bytes::{ByteBuf, Bytes};
 use ipc_rpc::{
-    Call, ClientOptions, Ends, Fd, Host, HostOptions, RecvFrame, SendFrame, serve,
+    Call, ClientOptions, Ends, Fd, Host, HostOptions, RecvFrame, SendFrame, serve, serve_while,
 };
 use ipc_sock::unix::{Seqpacket, SocketOptions};
 use serde::{Deserialize, Serialize};
@@ -139,6 +140,7 @@ impl Test for Tested {
 /// A server in a thread.
 pub(crate) struct Served {
     pub(crate) state: Arc<State>,
+    stopped: Arc<AtomicBool>,
     thread: JoinHandle<ipc_core::Result<()>>,
 }
 
@@ -152,7 +154,28 @@ impl Served {
         let state = Arc::clone(&tested.0);
         let host = Host::new(TestServer(tested), options).expect("host");
         let thread = std::thread::spawn(move || serve(link, &host));
-        Self { state, thread }
+        Self { state, stopped: Arc::default(), thread }
+    }
+
+    /// Serves a link until it is stopped.
+    pub(crate) fn start_stoppable(
+        link: impl SendFrame + RecvFrame + Send + 'static,
+        options: &HostOptions,
+    ) -> Self {
+        let tested = Tested::default();
+        let state = Arc::clone(&tested.0);
+        let host = Host::new(TestServer(tested), options).expect("host");
+        let stopped = Arc::new(AtomicBool::new(false));
+        let stops = Arc::clone(&stopped);
+        let go_on = move || !stops.load(Ordering::Relaxed);
+        let thread = std::thread::spawn(move || serve_while(link, &host, go_on));
+        Self { state, stopped, thread }
+    }
+
+    /// Ends a server that does not learn by itself that its client is gone.
+    pub(crate) fn stop(self) {
+        self.stopped.store(true, Ordering::Relaxed);
+        self.join();
     }
 
     /// The client is gone: the server has ended without an error.

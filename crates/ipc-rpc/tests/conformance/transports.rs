@@ -31,25 +31,30 @@ pub(crate) fn cases(harness: Harness) -> Harness {
     harness
 }
 
-/// Calls of every shape: one after the other, and many at a time.
+/// Over a link that tells the server when the client is gone.
 fn check<L>(ours: L, theirs: L, options: &ClientOptions) -> Checked
 where
     L: SendFrame + RecvFrame + Send + 'static,
 {
-    let served = check_and_keep_serving(ours, theirs, options)?;
+    let served = Served::start(theirs, &HostOptions::new().max_frame(8192));
+    calls(ours, &served, options)?;
     served.join();
     Ok(())
 }
 
-fn check_and_keep_serving<L>(
-    ours: L,
-    theirs: L,
-    options: &ClientOptions,
-) -> Result<Served, Box<dyn std::error::Error>>
+/// Over a link that does not.
+fn check_and_stop<L>(ours: L, theirs: L, options: &ClientOptions) -> Checked
 where
     L: SendFrame + RecvFrame + Send + 'static,
 {
-    let served = Served::start(theirs, &HostOptions::new().max_frame(8192));
+    let served = Served::start_stoppable(theirs, &HostOptions::new().max_frame(8192));
+    calls(ours, &served, options)?;
+    served.stop();
+    Ok(())
+}
+
+/// Calls of every shape: one after the other, and many at a time.
+fn calls(ours: impl SendFrame + RecvFrame, served: &Served, options: &ClientOptions) -> Checked {
     let mut client = TestClient::connect(ours, options)?;
     assert_eq!(client.add(2, 3)?, 5);
     client.nothing()?;
@@ -75,7 +80,7 @@ where
     let counts = served.state.counts().clone();
     assert_eq!(counts.len(), 400);
     assert!(counts.values().all(|times| *times == 1), "{counts:?}");
-    Ok(served)
+    Ok(())
 }
 
 fn unix_seqpacket() -> Checked {
@@ -95,7 +100,7 @@ fn unix_stream() -> Checked {
 
 fn unix_datagram() -> Checked {
     let (ours, theirs) = unix::SocketOptions::new().pair_datagram()?;
-    check(ours, theirs, &ClientOptions::new())
+    check_and_stop(ours, theirs, &ClientOptions::new())
 }
 
 fn over_tcp() -> Checked {
@@ -109,8 +114,7 @@ fn over_udp() -> Checked {
     let (ours, theirs) = udp::SocketOptions::new().pair()?;
     // It loses what its receiver has no room for, and does not tell that the client is gone.
     let options = ClientOptions::new().retry(std::time::Duration::from_millis(20));
-    let _served = check_and_keep_serving(ours, theirs, &options)?;
-    Ok(())
+    check_and_stop(ours, theirs, &options)
 }
 
 fn shm_rings() -> Checked {
@@ -129,17 +133,14 @@ fn posix_queues() -> Checked {
     let options = posix::QueueOptions::new().capacity(8).message_size(8192);
     let ((there_rx, there_tx), (back_rx, back_tx)) = (options.pair()?, options.pair()?);
     let (ours, theirs) = (Ends::new(there_tx, back_rx), Ends::new(back_tx, there_rx));
-    // A queue does not tell that its other end is gone: the server's thread ends with the process.
-    let _served = check_and_keep_serving(ours, theirs, &ClientOptions::new().max_frame(8192))?;
-    Ok(())
+    check_and_stop(ours, theirs, &ClientOptions::new().max_frame(8192))
 }
 
 fn sysv_queues() -> Checked {
     let options = sysv::QueueOptions::new();
     let ((there_rx, there_tx), (back_rx, back_tx)) = (options.pair()?, options.pair()?);
     let (ours, theirs) = (Ends::new(there_tx, back_rx), Ends::new(back_tx, there_rx));
-    // The receiver removes a queue when it is dropped, which the other side's receive notices.
-    check(ours, theirs, &ClientOptions::new().max_frame(8192))
+    check_and_stop(ours, theirs, &ClientOptions::new().max_frame(8192))
 }
 
 #[cfg(feature = "kcp")]
