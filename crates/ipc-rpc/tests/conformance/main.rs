@@ -1,5 +1,7 @@
 //! What is promised of calls, over every transport, over bad networks, and with servers that are killed.
 
+#[cfg(feature = "redb")]
+mod exactly;
 mod failures;
 mod network;
 mod promises;
@@ -15,5 +17,14 @@ fn main() -> ExitCode {
     for part in [failures::cases, promises::cases, transports::cases] {
         harness = part(harness);
     }
+    #[cfg(feature = "redb")]
+    let harness = exactly::cases(harness);
+    #[cfg(not(feature = "redb"))]
+    let harness = harness.test("exactly_once", no_journal);
     harness.run()
+}
+
+#[cfg(not(feature = "redb"))]
+fn no_journal() {
+    ipc_testkit::skip("this build is without a journal: cargo test -p ipc-rpc --all-features")
 }
