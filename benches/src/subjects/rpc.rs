@@ -227,7 +227,11 @@ impl Exchange for Answering {
 
 /// Either side.
 enum Rpc<T: Transport> {
-    Client { client: Box<ExchangeClient<Pipelined<T::Link>>>, ticket: Option<Ticket<Payload>>, wait: Waits },
+    Client {
+        client: Box<ExchangeClient<Pipelined<T::Link>>>,
+        ticket: Option<Ticket<Payload>>,
+        wait: Waits,
+    },
     Server(Box<Serving<T>>),
 }
 

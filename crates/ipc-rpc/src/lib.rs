@@ -35,14 +35,14 @@ pub use fds::Fd;
 pub use id::ClientId;
 pub use journal::{CallId, Journal, Once, Verdict};
 pub use link::{Ends, RecvFrame, SendFrame};
+#[cfg(feature = "redb")]
+pub use redb_journal::RedbJournal;
 pub use semantics::{CallOptions, Semantics};
 pub use serde_bytes;
 pub use server::{
     Answer, Connection, Host, HostOptions, OnFull, Pool, PoolOptions, serve, serve_while,
 };
 pub use service::{Caller, Serve, ServiceInfo};
-#[cfg(feature = "redb")]
-pub use redb_journal::RedbJournal;
 #[cfg(feature = "unix")]
 pub use unix::WithFds;
 

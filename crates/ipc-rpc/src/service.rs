@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::call::{Call, Dispatched, Results};
-use crate::{CallOptions, Client, Pipelined, Ticket};
 use crate::{CallError, RecvFrame, SendFrame};
+use crate::{CallOptions, Client, Pipelined, Ticket};
 
 /// What a client and a server must agree on.
 ///

@@ -84,9 +84,9 @@ pub(crate) fn pack(bytes: &[u8], beside: Beside) -> Result<Beside> {
     let memfd = OwnedFd::from(SealedMemfd::new(bytes)?);
     let mut fds = vec![memfd];
     for fd in beside.iter().flat_map(|it| it.iter()) {
-        let copy = fd.try_clone().map_err(|error| {
-            ipc_core::Error::from_os("dup", error.raw_os_error().unwrap_or(0))
-        })?;
+        let copy = fd
+            .try_clone()
+            .map_err(|error| ipc_core::Error::from_os("dup", error.raw_os_error().unwrap_or(0)))?;
         fds.push(copy);
     }
     Ok(Some(Arc::from(fds)))

@@ -254,12 +254,7 @@ impl<L: SendFrame + RecvFrame> Client<L> {
 
     /// Sends a call for the first time.
     #[inline]
-    fn send(
-        &mut self,
-        seq: u64,
-        deadline: Option<Instant>,
-        alone: bool,
-    ) -> Result<(), CallError> {
+    fn send(&mut self, seq: u64, deadline: Option<Instant>, alone: bool) -> Result<(), CallError> {
         if self.options.retry.is_some() && (alone || self.timer.is_none()) {
             self.arm();
         }
@@ -393,11 +388,7 @@ impl<L: SendFrame + RecvFrame> Client<L> {
 
     /// The result of a call whose reply was received just now.
     #[inline]
-    fn answer<T: DeserializeOwned>(
-        &mut self,
-        head: ReplyHead,
-        len: usize,
-    ) -> Result<T, CallError> {
+    fn answer<T: DeserializeOwned>(&mut self, head: ReplyHead, len: usize) -> Result<T, CallError> {
         let result = &self.buf[len.min(crate::wire::REPLY)..len];
         let result = read(head, result, &mut self.fds, self.options.max_large);
         self.session.finish(head.seq);

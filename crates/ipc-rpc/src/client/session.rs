@@ -6,9 +6,7 @@ use std::time::Duration;
 use ipc_core::{Error, ErrorKind};
 
 use crate::fds::Beside;
-use crate::wire::{
-    self, Frame, Hello, PROTOCOL, REQUEST, ReplyHead, RequestHead, TAKES_FDS,
-};
+use crate::wire::{self, Frame, Hello, PROTOCOL, REQUEST, ReplyHead, RequestHead, TAKES_FDS};
 use crate::{ClientId, Refusal, Semantics, ServiceInfo, Status};
 
 /// The most calls under way at once.

@@ -249,8 +249,7 @@ impl<S: Serve> Host<S> {
         let arguments = if head.flags & IN_MEMFD == 0 {
             Arguments::Here(arguments)
         } else {
-            large::unpack(fds, self.options.max_large)
-                .map_or(Arguments::Missing, Arguments::Large)
+            large::unpack(fds, self.options.max_large).map_or(Arguments::Missing, Arguments::Large)
         };
         let deadline = head.budget.and_then(|budget| Instant::now().checked_add(budget));
         Asked::Execute(Request { head, arguments, deadline, only_find })

@@ -197,8 +197,7 @@ impl<S: Serve> Host<S> {
             return;
         }
         let packs = execution.limits.passes_fds && request.head.flags & TAKES_FDS != 0;
-        let packed =
-            if packs { large::pack(&out[REPLY..], beside.take()).ok() } else { None };
+        let packed = if packs { large::pack(&out[REPLY..], beside.take()).ok() } else { None };
         match packed {
             Some(packed) => {
                 *beside = packed;
@@ -211,9 +210,7 @@ impl<S: Serve> Host<S> {
                 let (token, seq) = (request.head.token, request.head.seq);
                 let status = Status::ReplyTooLarge;
                 out.clear();
-                out.extend_from_slice(
-                    &ReplyHead { status, flags: 0, detail, token, seq }.encode(),
-                );
+                out.extend_from_slice(&ReplyHead { status, flags: 0, detail, token, seq }.encode());
                 out.extend_from_slice(&u32::try_from(max).unwrap_or(u32::MAX).to_le_bytes());
                 *beside = None;
             }

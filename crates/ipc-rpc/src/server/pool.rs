@@ -17,7 +17,7 @@ use super::queue::Queue;
 use super::serve::{After, after};
 use super::table::Peer;
 use crate::wire::RequestHead;
-use crate::{Host, RecvFrame, SendFrame, Semantics, Serve, Status};
+use crate::{Host, RecvFrame, Semantics, SendFrame, Serve, Status};
 
 /// What a pool does with a call that its queue has no room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -52,12 +52,7 @@ impl Default for PoolOptions {
 impl PoolOptions {
     /// Four workers and a queue of 64 calls, which lets clients wait when it is full.
     pub const fn new() -> Self {
-        Self {
-            workers: 4,
-            queue: 64,
-            on_full: OnFull::Wait,
-            reply_timeout: Duration::from_secs(5),
-        }
+        Self { workers: 4, queue: 64, on_full: OnFull::Wait, reply_timeout: Duration::from_secs(5) }
     }
 
     /// How many calls are executed at a time.
@@ -173,9 +168,9 @@ impl<S: Serve + Send + Sync + 'static> Pool<S> {
         for number in 0..options.workers.max(1) {
             let shared = Arc::clone(&pool.shared);
             let thread = std::thread::Builder::new().name(format!("rpc worker {number}"));
-            let worker = thread.spawn(move || shared.work()).map_err(|error| {
-                Error::from_os("clone", error.raw_os_error().unwrap_or(0))
-            })?;
+            let worker = thread
+                .spawn(move || shared.work())
+                .map_err(|error| Error::from_os("clone", error.raw_os_error().unwrap_or(0)))?;
             pool.workers.push(worker);
         }
         Ok(pool)
@@ -370,12 +365,7 @@ impl Outlet {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn job(
-        self: &Arc<Self>,
-        peer: Arc<Peer>,
-        request: Request<'_>,
-        fds: Vec<OwnedFd>,
-    ) -> Job {
+    fn job(self: &Arc<Self>, peer: Arc<Peer>, request: Request<'_>, fds: Vec<OwnedFd>) -> Job {
         let arguments = match request.arguments {
             Arguments::Here(bytes) => Arguments::Large(bytes.to_vec()),
             Arguments::Large(bytes) => Arguments::Large(bytes),

@@ -5,8 +5,8 @@ use std::time::Duration;
 use ipc_core::{ErrorKind, RecvMsg, SendMsg, Wait};
 use ipc_rpc::serde_bytes::Bytes;
 use ipc_rpc::{
-    CallError, CallOptions, Client, ClientOptions, ConnectError, HostOptions, Outcome,
-    Refusal, Semantics, Status,
+    CallError, CallOptions, Client, ClientOptions, ConnectError, HostOptions, Outcome, Refusal,
+    Semantics, Status,
 };
 use ipc_sock::unix::SocketOptions;
 use ipc_testkit::Harness;
@@ -151,7 +151,10 @@ fn request_too_large() -> Checked {
     let error = client.echo("", Bytes::new(&[0; 2000])).unwrap_err();
     assert_eq!(error.outcome(), Outcome::NotExecuted);
     let CallError::Transport { error, .. } = error else { panic!("{error}") };
-    assert!(matches!(error.kind(), ErrorKind::MessageTooLarge { len: 2000.., max: 1000 }), "{error}");
+    assert!(
+        matches!(error.kind(), ErrorKind::MessageTooLarge { len: 2000.., max: 1000 }),
+        "{error}"
+    );
     assert_eq!(client.add(1, 2)?, 3);
     drop(client);
     served.join();
@@ -250,7 +253,8 @@ fn window() -> Checked {
 fn full() -> Checked {
     let (ours, theirs) = SocketOptions::new().pair_seqpacket()?;
     let served = Served::start(theirs, &HostOptions::new().max_clients(1));
-    let first = Client::connect(ours.try_clone()?, TestClient::<()>::SERVICE, &ClientOptions::new())?;
+    let first =
+        Client::connect(ours.try_clone()?, TestClient::<()>::SERVICE, &ClientOptions::new())?;
     let connected = TestClient::connect(ours, &ClientOptions::new()).map(drop);
     assert_eq!(refused(connected), Refusal::Full);
     drop(first);

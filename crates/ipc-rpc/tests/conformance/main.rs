@@ -3,8 +3,11 @@
 #[cfg(feature = "redb")]
 mod exactly;
 mod failures;
+mod hostile;
+mod model;
 mod network;
 mod promises;
+mod servers;
 mod service;
 mod transports;
 
@@ -14,7 +17,14 @@ use ipc_testkit::Harness;
 
 fn main() -> ExitCode {
     let mut harness = Harness::new();
-    for part in [failures::cases, promises::cases, transports::cases] {
+    for part in [
+        failures::cases,
+        hostile::cases,
+        model::cases,
+        promises::cases,
+        servers::cases,
+        transports::cases,
+    ] {
         harness = part(harness);
     }
     #[cfg(feature = "redb")]

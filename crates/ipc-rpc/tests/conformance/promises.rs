@@ -20,9 +20,7 @@ type Checked = Result<(), Box<dyn std::error::Error>>;
 
 pub(crate) fn cases(harness: Harness) -> Harness {
     harness
-        .test("promises/maybe_is_executed_once_or_not_at_all", || {
-            simulated(Semantics::Maybe, 0)
-        })
+        .test("promises/maybe_is_executed_once_or_not_at_all", || simulated(Semantics::Maybe, 0))
         .test("promises/at_least_once_is_executed", || simulated(Semantics::AtLeastOnce, 0))
         .test("promises/at_most_once_is_executed_once_if_answered", || {
             simulated(Semantics::AtMostOnce, 0)
@@ -53,7 +51,11 @@ struct Oracle {
 
 impl Oracle {
     /// Compares what the client was told of each number with how often it was executed.
-    fn judge(told: &HashMap<u64, bool>, executed: &HashMap<u64, u32>, semantics: Semantics) -> Self {
+    fn judge(
+        told: &HashMap<u64, bool>,
+        executed: &HashMap<u64, u32>,
+        semantics: Semantics,
+    ) -> Self {
         let mut oracle = Self::default();
         for (number, answered) in told {
             let times = executed.get(number).copied().unwrap_or(0);
@@ -127,7 +129,10 @@ fn simulated(semantics: Semantics, restart: u64) -> Checked {
     while told.len() < CALLS as usize {
         now += 1;
         assert!(now < 100 * CALLS, "it goes on for ever: {} calls are told", told.len());
-        while session.is_open() && session.has_room() && told.len() + under_way.len() < CALLS as usize {
+        while session.is_open()
+            && session.has_room()
+            && told.len() + under_way.len() < CALLS as usize
+        {
             let number = (told.len() + under_way.len()) as u64;
             let seq = session.begin(semantics, COUNT, None)?;
             varint(number, session.frame(seq));

@@ -125,7 +125,8 @@ fn shm_rings() -> Checked {
 
 fn pipes() -> Checked {
     let options = ipc_pipe::PipeOptions::new();
-    let ((there_rx, there_tx), (back_rx, back_tx)) = (options.open_packet()?, options.open_packet()?);
+    let ((there_rx, there_tx), (back_rx, back_tx)) =
+        (options.open_packet()?, options.open_packet()?);
     check(Ends::new(there_tx, back_rx), Ends::new(back_tx, there_rx), &ClientOptions::new())
 }
 

@@ -50,11 +50,7 @@ impl<L: SendFrame + RecvFrame> Client<L> {
     }
 
     #[cold]
-    fn nothing_came(
-        &mut self,
-        error: Error,
-        deadline: Option<Instant>,
-    ) -> Result<Step, CallError> {
+    fn nothing_came(&mut self, error: Error, deadline: Option<Instant>) -> Result<Step, CallError> {
         match error.kind() {
             ErrorKind::WouldBlock | ErrorKind::TimedOut => {
                 self.retry_if_due(deadline)?;
@@ -144,12 +140,11 @@ impl<L: SendFrame + RecvFrame> Client<L> {
     pub(super) fn open(&mut self, wait: Wait) -> Result<(), ConnectError> {
         const OP: &str = "connect";
         self.session.hello(&mut self.scratch);
-        let send = |link: &mut L, hello: &[u8], retries: bool| match link
-            .send_frame(hello, &[], wait)
-        {
-            Err(error) if retries && error.kind() == ErrorKind::ConnectionRefused => Ok(()),
-            sent => sent,
-        };
+        let send =
+            |link: &mut L, hello: &[u8], retries: bool| match link.send_frame(hello, &[], wait) {
+                Err(error) if retries && error.kind() == ErrorKind::ConnectionRefused => Ok(()),
+                sent => sent,
+            };
         send(&mut self.link, &self.scratch, self.options.retry.is_some())?;
         self.arm();
         loop {
@@ -168,7 +163,9 @@ impl<L: SendFrame + RecvFrame> Client<L> {
             }
             if wait.remaining().is_some_and(|left| left.is_zero()) {
                 return Err(Error::new(ErrorKind::TimedOut, OP)
-                    .with_note("no server answers: ClientOptions::connect_timeout says how long to wait")
+                    .with_note(
+                        "no server answers: ClientOptions::connect_timeout says how long to wait",
+                    )
                     .into());
             }
             if let (Some(timer), Some(retry)) = (&mut self.timer, self.options.retry)
