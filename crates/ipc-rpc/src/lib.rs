@@ -11,6 +11,8 @@ mod journal;
 mod large;
 mod link;
 mod marshal;
+#[cfg(feature = "unix")]
+pub mod matchmaker;
 #[cfg(feature = "redb")]
 mod redb_journal;
 mod semantics;

@@ -15,3 +15,6 @@ pub use host::Host;
 pub use options::HostOptions;
 pub use pool::{OnFull, Pool, PoolOptions};
 pub use serve::{serve, serve_while};
+
+#[cfg(feature = "unix")]
+pub(crate) use serve::serve_connection;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ipc_core::{Error, ErrorKind, Result, Wait};
 
-use crate::{Host, RecvFrame, SendFrame, Serve};
+use crate::{Connection, Host, RecvFrame, SendFrame, Serve};
 
 /// Serves one connection until its other end is gone: receives, executes, answers, one call after the other, in
 /// this thread.
@@ -61,12 +61,22 @@ pub fn serve_while<S: Serve>(
 }
 
 fn serve_with<S: Serve>(
+    link: impl SendFrame + RecvFrame,
+    host: &Host<S>,
+    turn: Option<Duration>,
+    go_on: impl FnMut() -> bool,
+) -> Result<()> {
+    serve_connection(link, host, host.connection(), turn, go_on)
+}
+
+/// Serves a connection that is known already.
+pub(crate) fn serve_connection<S: Serve>(
     mut link: impl SendFrame + RecvFrame,
     host: &Host<S>,
+    mut connection: Connection,
     turn: Option<Duration>,
     mut go_on: impl FnMut() -> bool,
 ) -> Result<()> {
-    let mut connection = host.connection();
     connection.set_limits(link.max_frame(), link.passes_fds());
     let mut buf = vec![0; host.options.max_frame as usize];
     let mut fds = Vec::new();

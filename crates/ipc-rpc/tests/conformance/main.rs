@@ -4,6 +4,7 @@
 mod exactly;
 mod failures;
 mod hostile;
+mod matchmaker;
 mod model;
 mod network;
 mod promises;
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
     for part in [
         failures::cases,
         hostile::cases,
+        matchmaker::cases,
         model::cases,
         promises::cases,
         servers::cases,
