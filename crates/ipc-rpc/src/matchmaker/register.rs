@@ -37,13 +37,14 @@ impl Register {
         let path = path.as_ref().to_owned();
         let link = SocketOptions::new().connect_seqpacket(&path, wait)?;
         let options = ClientOptions::new().connect_timeout(PATIENCE);
-        let mut client = MatchmakingClient::connect(link, &options).map_err(|error| match error {
-            ConnectError::Transport(error) => error,
-            ConnectError::Refused(_) => {
-                let found = "another server, or another version";
-                Error::new(ErrorKind::WrongType { expected: "a matchmaker", found }, "connect")
-            }
-        })?;
+        let mut client =
+            MatchmakingClient::connect(link, &options).map_err(|error| match error {
+                ConnectError::Transport(error) => error,
+                ConnectError::Refused(_) => {
+                    let found = "another server, or another version";
+                    Error::new(ErrorKind::WrongType { expected: "a matchmaker", found }, "connect")
+                }
+            })?;
         client.set_options(CallOptions::new().timeout(PATIENCE));
         Ok(Self { client, path })
     }
@@ -84,8 +85,8 @@ impl Register {
             let _ = self.client.withdraw(number);
             true
         });
-        let renewing = renewing
-            .map_err(|error| Error::from_os("clone", error.raw_os_error().unwrap_or(0)))?;
+        let renewing =
+            renewing.map_err(|error| Error::from_os("clone", error.raw_os_error().unwrap_or(0)))?;
         Ok(Registration { end: Some(end), renewing: Some(renewing) })
     }
 

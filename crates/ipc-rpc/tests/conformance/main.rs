@@ -29,6 +29,13 @@ fn main() -> ExitCode {
     ] {
         harness = part(harness);
     }
+    let harness = harness.test("examples/run", || {
+        ipc_testkit::run_examples(&[
+            ("calculator", "twice the numbers to 19 are 380"),
+            ("file_service", "the same: true"),
+            ("matchmaker", "there is nothing of that name"),
+        ]);
+    });
     #[cfg(feature = "redb")]
     let harness = exactly::cases(harness);
     #[cfg(not(feature = "redb"))]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipc_core::{ErrorKind, Listen, Wait};
+use ipc_process::{Pid, Process};
 use ipc_rpc::matchmaker::{Address, Locate, Matchmaker, Register, StaticAddresses};
 use ipc_rpc::{ClientOptions, Host, HostOptions, WithFds, serve};
 use ipc_sock::unix::SocketOptions;
@@ -104,9 +105,9 @@ fn stopped() -> Checked {
         let server = start(50);
         let mut register = Register::connect(path(), Wait::Forever)?;
         assert!(register.locate("test", 3).is_ok());
-        let pid = libc_pid(&server);
         note("the server is stopped: if this hangs, its lease does not end");
-        ipc_process::Process::open(pid)?.send_signal(19)?;
+        const SIGSTOP: i32 = 19;
+        process_of(&server)?.send_signal(SIGSTOP)?;
         // It is there while the lease lasts, and renewed by nobody.
         while register.locate("test", 3).is_ok() {
             std::thread::yield_now();
@@ -117,8 +118,9 @@ fn stopped() -> Checked {
     })
 }
 
-fn libc_pid(server: &Peer) -> ipc_process::Pid {
-    ipc_process::Pid::try_from(server.pid().as_raw_pid().cast_unsigned()).expect("a pid")
+fn process_of(peer: &Peer) -> Result<Process, Box<dyn std::error::Error>> {
+    let pid = peer.pid().as_raw_pid().cast_unsigned();
+    Ok(Process::open(Pid::try_from(pid)?)?)
 }
 
 fn taken() -> Checked {

@@ -36,6 +36,7 @@ pub(crate) fn cases(harness: Harness) -> Harness {
         .test("promises/at_most_once_over_udp", || over_udp(Semantics::AtMostOnce))
         .test("promises/an_evicted_reply_is_stale_and_not_executed_again", evicted)
         .test("promises/a_cancelled_call_is_not_executed_by_a_late_request", late_request)
+        .test("promises/a_call_whose_time_is_over_is_not_begun", expired)
         .test("promises/a_client_that_comes_back_gets_the_reply_of_before", comes_back)
 }
 
@@ -323,6 +324,22 @@ fn late_request() -> Checked {
     lives.handle(&late);
     assert_eq!(lives.tested.0.counts().get(&1), None);
     assert_eq!(lives.tested.0.counts().get(&2), Some(&1));
+    Ok(())
+}
+
+fn expired() -> Checked {
+    let (mut session, mut lives) = acquainted(&HostOptions::new())?;
+    let (_, frame) = request(&mut session, 1)?;
+    let seq = session.begin(Semantics::AtMostOnce, COUNT, Some(Duration::ZERO))?;
+    varint(2, session.frame(seq));
+    let late = session.outgoing(seq, Some(Duration::ZERO)).expect("it is open").0.to_vec();
+    for _ in 0..2 {
+        let answer = lives.handle(&late).expect("an answer");
+        assert_eq!(status(&mut session, &answer), Status::Expired);
+    }
+    lives.handle(&frame);
+    assert_eq!(lives.tested.0.counts().get(&2), None);
+    assert_eq!(lives.tested.0.counts().get(&1), Some(&1), "another call has its own time");
     Ok(())
 }
 

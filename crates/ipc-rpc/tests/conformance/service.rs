@@ -51,6 +51,8 @@ pub(crate) struct State {
 struct Gate {
     open: bool,
     waiting: u32,
+    /// How many found that nobody waits for them any more.
+    over: u32,
 }
 
 impl State {
@@ -63,6 +65,14 @@ impl State {
     pub(crate) fn until_waiting(&self, calls: u32) {
         let mut gate = self.gate.lock().expect("no panic with it");
         while gate.waiting < calls {
+            gate = self.changed.wait(gate).expect("no panic with it");
+        }
+    }
+
+    /// Returns once so many calls have found that they were cancelled.
+    pub(crate) fn until_over(&self, calls: u32) {
+        let mut gate = self.gate.lock().expect("no panic with it");
+        while gate.over < calls {
             gate = self.changed.wait(gate).expect("no panic with it");
         }
     }
@@ -118,7 +128,10 @@ impl Test for Tested {
         while !gate.open {
             gate = self.0.changed.wait(gate).expect("no panic with it");
         }
-        call.is_over()
+        let over = call.is_over();
+        gate.over += u32::from(over);
+        self.0.changed.notify_all();
+        over
     }
 
     fn remaining_ms(&self, call: &Call<'_>) -> Option<u64> {
