@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::Duration;
 
-use ipc_core::{Framed, Listen, Wait};
+use ipc_core::{Framed, Wait};
 use ipc_rpc::matchmaker::{Address, Locate, Matchmaker, Register};
 use ipc_rpc::{Call, ClientOptions, Host, HostOptions, Pool, PoolOptions};
 use ipc_sock::tcp;

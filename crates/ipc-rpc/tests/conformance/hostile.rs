@@ -101,10 +101,12 @@ impl Frames {
 }
 
 /// A session that knows the server, and requests of all methods.
+type Acquainted = (Session, Vec<Vec<u8>>);
+
 fn requests(
     host: &Host<TestServer<Tested>>,
     semantics: Semantics,
-) -> Result<(Session, Vec<Vec<u8>>), Box<dyn std::error::Error>> {
+) -> Result<Acquainted, Box<dyn std::error::Error>> {
     let mut session = Session::new(TestClient::<()>::SERVICE, ClientId::random()?, 1, 1 << 16);
     let mut hello = Vec::new();
     session.hello(&mut hello);
