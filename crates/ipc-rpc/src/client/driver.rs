@@ -35,6 +35,8 @@ pub struct Client<L> {
     link: L,
     session: Session,
     options: ClientOptions,
+    /// What the link can carry, which may cost a system call to ask.
+    max_frame: usize,
     /// Room for one frame that comes in, and what came with it.
     buf: Vec<u8>,
     fds: Vec<OwnedFd>,
@@ -88,6 +90,7 @@ impl<L: SendFrame + RecvFrame> Client<L> {
         let mut session = Session::new(service, id, first, options.max_frame);
         session.takes_fds(link.passes_fds());
         let mut client = Self {
+            max_frame: link.max_frame(),
             link,
             session,
             options: *options,
@@ -217,7 +220,7 @@ impl<L: SendFrame + RecvFrame> Client<L> {
     /// Writes the arguments behind the head.
     #[inline]
     fn marshal<A: Serialize>(&mut self, seq: u64, arguments: &A) -> Result<()> {
-        let max = self.session.max_request().min(self.link.max_frame());
+        let max = self.session.max_request().min(self.max_frame);
         let passes_fds = self.link.passes_fds();
         let frame = self.session.frame(seq);
         let cap = if passes_fds { self.options.max_large.saturating_add(REQUEST) } else { max };

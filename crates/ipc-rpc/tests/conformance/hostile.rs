@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ipc_rpc::session::{Event, Session};
 use ipc_rpc::wire::{self, Frame};
-use ipc_rpc::{ClientId, Host, HostOptions, Semantics, Status};
+use ipc_rpc::{ClientId, ClientOptions, Host, HostOptions, Semantics, Status};
+use ipc_shm::ring::RingOptions;
 use ipc_testkit::{Harness, note};
 
 use crate::network::Random;
-use crate::service::{TestClient, TestServer, Tested};
+use crate::service::{Served, TestClient, TestServer, Tested, crossed};
 
 type Checked = Result<(), Box<dyn std::error::Error>>;
 
@@ -17,11 +18,14 @@ pub(crate) fn cases(harness: Harness) -> Harness {
     harness
         .test("hostile/a_server_survives_100_000_inputs", server_survives)
         .test("hostile/a_client_survives_100_000_inputs", client_survives)
+        .test("allocations/a_call_over_rings_makes_none", none)
         .test("hostile/no_length_makes_a_server_allocate_more_than_the_cap", lengths)
 }
 
 /// The most that was asked for at once.
 static MOST: AtomicUsize = AtomicUsize::new(0);
+/// How often something was asked for.
+static TIMES: AtomicUsize = AtomicUsize::new(0);
 
 struct Watching;
 
@@ -36,6 +40,7 @@ static ALLOCATOR: Watching = Watching;
 unsafe impl GlobalAlloc for Watching {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         MOST.fetch_max(layout.size(), Ordering::Relaxed);
+        TIMES.fetch_add(1, Ordering::Relaxed);
         // SAFETY: the caller's promises are those that the system's allocator asks for.
         unsafe { System.alloc(layout) }
     }
@@ -47,6 +52,7 @@ unsafe impl GlobalAlloc for Watching {
 
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         MOST.fetch_max(new_size, Ordering::Relaxed);
+        TIMES.fetch_add(1, Ordering::Relaxed);
         // SAFETY: as for `dealloc`.
         unsafe { System.realloc(ptr, layout, new_size) }
     }
@@ -230,5 +236,22 @@ fn lengths() -> Checked {
     let most = MOST.load(Ordering::Relaxed);
     note(format!("the most that was allocated at once: {most} bytes"));
     assert!(most <= CAP, "{most} bytes were allocated on a peer's word");
+    Ok(())
+}
+
+fn none() -> Checked {
+    let options = RingOptions::new();
+    let (ours, theirs) = crossed(options.pair()?, options.pair()?);
+    let served = Served::start(theirs, &HostOptions::new());
+    let mut client = TestClient::connect(ours, &ClientOptions::new())?;
+    let mut calls = |count: i64| (0..count).try_for_each(|n| client.add(n, 1).map(drop));
+    // Each place of the window gets its memory.
+    calls(200)?;
+    let before = TIMES.load(Ordering::Relaxed);
+    calls(10_000)?;
+    let allocations = TIMES.load(Ordering::Relaxed) - before;
+    assert_eq!(allocations, 0, "on both sides, in 10,000 calls");
+    drop(client);
+    served.join();
     Ok(())
 }

@@ -195,6 +195,8 @@ impl<L: SendFrame + RecvFrame> Client<L> {
             };
             let opened = match redial(wait) {
                 Ok(link) => {
+                    self.max_frame = link.max_frame();
+                    self.session.takes_fds(link.passes_fds());
                     self.link = link;
                     self.open(wait)
                 }
