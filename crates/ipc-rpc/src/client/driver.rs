@@ -195,6 +195,11 @@ impl<L: SendFrame + RecvFrame> Client<L> {
         ticket: &Ticket<T>,
         wait: Wait,
     ) -> Result<Option<T>, CallError> {
+        if !self.session.knows(ticket.seq) {
+            return Err(CallError::not_sent(
+                Error::new(ErrorKind::InvalidInput, OP).with_note("this call is over"),
+            ));
+        }
         self.wait_for(ticket, wait)
     }
 
@@ -258,8 +263,13 @@ impl<L: SendFrame + RecvFrame> Client<L> {
     /// Sends a call for the first time.
     #[inline]
     fn send(&mut self, seq: u64, deadline: Option<Instant>, alone: bool) -> Result<(), CallError> {
-        if self.options.retry.is_some() && (alone || self.timer.is_none()) {
-            self.arm();
+        if self.options.retry.is_some() {
+            if alone || self.timer.is_none() {
+                self.arm();
+            }
+        } else if alone {
+            // Of calls that were sent again over a new link, none is left.
+            self.timer = None;
         }
         let wait = deadline.map_or(Wait::Forever, Wait::Until);
         if alone {
@@ -268,7 +278,7 @@ impl<L: SendFrame + RecvFrame> Client<L> {
             let Some((frame, fds)) = self.session.outgoing(seq, budget) else { return Ok(()) };
             return match self.link.send_frame(frame, fds, wait) {
                 Ok(()) => Ok(()),
-                Err(error) => self.not_sent(error, seq, deadline),
+                Err(error) => self.not_sent(error, deadline),
             };
         }
         self.send_between(seq, deadline)
@@ -284,11 +294,11 @@ impl<L: SendFrame + RecvFrame> Client<L> {
             match self.link.send_frame(frame, fds, pause) {
                 Ok(()) => return Ok(()),
                 Err(error) if is_full(&error) => {}
-                Err(error) => return self.not_sent(error, seq, deadline),
+                Err(error) => return self.not_sent(error, deadline),
             }
             if deadline.is_some_and(|it| it <= Instant::now()) {
                 let error = Error::new(ErrorKind::TimedOut, OP);
-                return self.not_sent(error, seq, deadline);
+                return self.not_sent(error, deadline);
             }
             let received = self.step(Wait::Never, deadline, None)?;
             pause = if received == Step::Nothing { Wait::timeout(TURN) } else { Wait::Never };
@@ -297,17 +307,11 @@ impl<L: SendFrame + RecvFrame> Client<L> {
 
     /// A call could not be sent. With a link that can be made anew it is sent by that.
     #[cold]
-    fn not_sent(
-        &mut self,
-        error: Error,
-        seq: u64,
-        deadline: Option<Instant>,
-    ) -> Result<(), CallError> {
+    fn not_sent(&mut self, error: Error, deadline: Option<Instant>) -> Result<(), CallError> {
         if error.kind() == ErrorKind::Disconnected && self.redial.is_some() {
             return self.reconnect(deadline);
         }
         // A frame that has begun to go out arrives in the end.
-        let _ = seq;
         let begun = error.kind() == ErrorKind::TimedOut || error.kind() == ErrorKind::WouldBlock;
         let outcome = if begun { Outcome::Unknown } else { Outcome::NotExecuted };
         Err(CallError::Transport { error, outcome })
@@ -357,7 +361,14 @@ impl<L: SendFrame + RecvFrame> Client<L> {
                 (Wait::Until(at), None) => (Wait::Until(at), true),
                 (Wait::Until(at), Some(deadline)) => (Wait::Until(at.min(deadline)), true),
             };
-            match self.step(until, ticket.deadline, Some(seq))? {
+            let step = match self.step(until, ticket.deadline, Some(seq)) {
+                Ok(step) => step,
+                Err(error) => {
+                    self.session.finish(seq);
+                    return Err(error);
+                }
+            };
+            match step {
                 Step::Answer(head, len) => return self.answer(head, len).map(Some),
                 Step::Something => {}
                 Step::Nothing => {

@@ -138,6 +138,8 @@ impl Session {
     #[must_use]
     pub fn new(service: ServiceInfo, client: ClientId, first: u64, max_frame: u32) -> Self {
         let slots = vec![Slot::default(); WINDOW].into_boxed_slice();
+        // So that no number of a call is ever the last one.
+        let first = first.clamp(1, u64::MAX / 2);
         Self {
             service,
             client,
@@ -147,8 +149,8 @@ impl Session {
             opening: false,
             server: None,
             slots,
-            next: first.max(1),
-            low: first.max(1),
+            next: first,
+            low: first,
         }
     }
 
@@ -272,6 +274,12 @@ impl Session {
         Some((&slot.frame, slot.beside.as_deref().unwrap_or_default()))
     }
 
+    /// Whether a call is under way, or has a result that nobody has asked for.
+    pub(crate) fn knows(&self, seq: u64) -> bool {
+        let slot = &self.slots[index(seq)];
+        slot.seq == seq && slot.state != State::Free
+    }
+
     /// Whether a call was never sent.
     pub(crate) fn is_unsent(&self, seq: u64) -> bool {
         let slot = &self.slots[index(seq)];
@@ -349,6 +357,7 @@ impl Session {
         if !self.opening || refused.client != self.client || refused.nonce != self.nonce {
             return Event::Nothing;
         }
+        self.opening = false;
         Event::Refused(match refused.reason {
             1 => Refusal::WrongService,
             2 => Refusal::WrongVersion { ours: self.service.version, theirs: refused.version },

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::connection::{Limits, Request, status_frame};
+use super::memory::Saved;
 use super::table::Peer;
 use crate::call::{Dispatched, Results};
 use crate::fds::{self, Beside};
@@ -46,21 +47,23 @@ impl<S: Serve> Host<S> {
         } else {
             None
         };
-        if let Some(status) = over.filter(|_| !request.only_find) {
+        if head.semantics == Semantics::ExactlyOnce {
+            self.execute_once(execution, request, over, fds, out);
+        } else if let Some(status) = over {
             out.clear();
             out.extend_from_slice(&status_frame(head, status));
-        } else if head.semantics == Semantics::ExactlyOnce {
-            self.execute_once(execution, request, fds, out);
         } else {
             self.run(execution, request, fds, None, out, beside);
         }
-        self.fit(execution, request, out, beside);
-        let saved = match head.semantics {
+        let packed = self.fit(execution, request, out, beside);
+        let reply = match head.semantics {
             Semantics::AtLeastOnce => return true,
             Semantics::Maybe => None,
-            Semantics::AtMostOnce | Semantics::ExactlyOnce => Some((&out[..], &*beside)),
+            Semantics::AtMostOnce | Semantics::ExactlyOnce => {
+                Some(Saved { frame: out, beside, packed })
+            }
         };
-        execution.peer.memory().complete(head.seq, saved);
+        execution.peer.memory().complete(head.seq, reply);
         true
     }
 
@@ -129,11 +132,13 @@ impl<S: Serve> Host<S> {
         status
     }
 
-    /// Runs the method in the journal's transaction, or finds what came of it before.
+    /// Runs the method in the journal's transaction, or finds what came of it before. A call that is `over` is not
+    /// begun, but may have been executed in another life of the server.
     fn execute_once(
         &self,
         execution: &Execution<'_>,
         request: &Request<'_>,
+        over: Option<Status>,
         fds: Vec<OwnedFd>,
         out: &mut Vec<u8>,
     ) {
@@ -144,10 +149,11 @@ impl<S: Serve> Host<S> {
         };
         let Some(journal) = &self.journal else { return fail(out, Status::NoJournal) };
         let call = CallId::new(execution.peer.client, head.seq);
-        if request.only_find {
+        if request.only_find || over.is_some() {
+            let unknown = if request.only_find { None } else { over };
             return match journal.find(call, out) {
                 Ok(true) => readdress(request, out),
-                Ok(false) => fail(out, Status::Stale),
+                Ok(false) => fail(out, unknown.unwrap_or(Status::Stale)),
                 Err(_) => fail(out, Status::JournalFailed),
             };
         }
@@ -183,7 +189,7 @@ impl<S: Serve> Host<S> {
         if packs { max.max(self.options.max_large.saturating_add(REPLY)) } else { max }
     }
 
-    /// Puts what is too long for the link into a memfd.
+    /// Puts what is too long for the link into a memfd, and says how many bytes that has.
     #[inline]
     fn fit(
         &self,
@@ -191,11 +197,12 @@ impl<S: Serve> Host<S> {
         request: &Request<'_>,
         out: &mut Vec<u8>,
         beside: &mut Beside,
-    ) {
+    ) -> usize {
         let max = execution.peer.max_frame().min(execution.limits.max_frame).max(REPLY + 4);
         if out.len() <= max {
-            return;
+            return 0;
         }
+        let packed_len = out.len();
         let packs = execution.limits.passes_fds && request.head.flags & TAKES_FDS != 0;
         let packed = if packs { large::pack(&out[REPLY..], beside.take()).ok() } else { None };
         match packed {
@@ -203,6 +210,7 @@ impl<S: Serve> Host<S> {
                 *beside = packed;
                 out.truncate(REPLY);
                 out[2] |= IN_MEMFD.to_le_bytes()[0];
+                packed_len
             }
             // No memory for it, or a record that was made for a link that could carry more.
             None => {
@@ -213,6 +221,7 @@ impl<S: Serve> Host<S> {
                 out.extend_from_slice(&ReplyHead { status, flags: 0, detail, token, seq }.encode());
                 out.extend_from_slice(&u32::try_from(max).unwrap_or(u32::MAX).to_le_bytes());
                 *beside = None;
+                0
             }
         }
     }

@@ -27,6 +27,31 @@ struct Slot {
     state: State,
     reply: Vec<u8>,
     beside: Beside,
+    /// What it counts for among the saved bytes.
+    cost: usize,
+}
+
+/// A reply to be saved.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Saved<'a> {
+    pub(crate) frame: &'a [u8],
+    pub(crate) beside: &'a Beside,
+    /// How many bytes are in a memfd beside it.
+    pub(crate) packed: usize,
+}
+
+impl<'a> Saved<'a> {
+    /// A frame alone.
+    pub(crate) const fn frame(frame: &'a [u8]) -> Self {
+        Self { frame, beside: &None, packed: 0 }
+    }
+
+    /// What it counts for: descriptors are not for nothing.
+    fn cost(&self) -> usize {
+        const DESCRIPTOR: usize = 4096;
+        let descriptors = self.beside.as_ref().map_or(0, |it| it.len());
+        self.frame.len() + self.packed + DESCRIPTOR * descriptors
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -99,7 +124,7 @@ impl Memory {
             return;
         }
         if slot.state == State::Saved {
-            self.bytes -= slot.reply.len();
+            self.bytes -= slot.cost;
         }
         slot.state = State::Free;
         slot.beside = None;
@@ -141,22 +166,23 @@ impl Memory {
 
     /// The call is over. Without a reply it is remembered only that it was executed.
     #[inline]
-    pub(crate) fn complete(&mut self, seq: u64, reply: Option<(&[u8], &Beside)>) {
+    pub(crate) fn complete(&mut self, seq: u64, reply: Option<Saved<'_>>) {
         let index = self.index(seq);
         let slot = &mut self.slots[index];
         if slot.seq != seq || slot.state != State::Running {
             // It was given up meanwhile.
             return;
         }
-        let Some((reply, beside)) = reply.filter(|(reply, _)| reply.len() <= self.max_bytes) else {
+        let Some(reply) = reply.filter(|reply| reply.cost() <= self.max_bytes) else {
             slot.state = State::Evicted;
             return;
         };
         slot.state = State::Saved;
         slot.reply.clear();
-        slot.reply.extend_from_slice(reply);
-        slot.beside.clone_from(beside);
-        self.bytes += reply.len();
+        slot.reply.extend_from_slice(reply.frame);
+        slot.beside.clone_from(reply.beside);
+        slot.cost = reply.cost();
+        self.bytes += slot.cost;
         if self.bytes > self.max_bytes {
             self.evict();
         }
@@ -172,7 +198,7 @@ impl Memory {
             let index = self.index(seq);
             let slot = &mut self.slots[index];
             if slot.seq == seq && slot.state == State::Saved {
-                self.bytes -= slot.reply.len();
+                self.bytes -= slot.cost;
                 slot.state = State::Evicted;
                 slot.reply = Vec::new();
                 slot.beside = None;
@@ -199,7 +225,7 @@ mod tests {
         let mut memory = Memory::new(1, 4, 100);
         assert_eq!(memory.arrive(1, 1), Arrival::New);
         assert_eq!(memory.arrive(1, 1), Arrival::Running);
-        memory.complete(1, Some((b"one", &None)));
+        memory.complete(1, Some(Saved::frame(b"one")));
         assert_eq!(memory.arrive(1, 1), Arrival::Saved);
         assert_eq!(memory.saved(1).map(|(reply, _)| reply), Some(&b"one"[..]));
         assert_eq!(memory.arrive(2, 2), Arrival::New);
@@ -211,12 +237,12 @@ mod tests {
         let mut memory = Memory::new(1, 8, 10);
         for seq in 1..=3 {
             assert_eq!(memory.arrive(seq, 1), Arrival::New);
-            memory.complete(seq, Some((b"12345", &None)));
+            memory.complete(seq, Some(Saved::frame(b"12345")));
         }
         assert_eq!(memory.arrive(1, 1), Arrival::Evicted);
         assert_eq!(memory.arrive(2, 1), Arrival::Saved);
         assert_eq!(memory.arrive(4, 1), Arrival::New);
-        memory.complete(4, Some((b"longer than ten", &None)));
+        memory.complete(4, Some(Saved::frame(b"longer than ten")));
         assert_eq!(memory.arrive(4, 1), Arrival::Evicted);
     }
 
@@ -226,7 +252,7 @@ mod tests {
         assert_eq!(memory.arrive(1, 1), Arrival::New);
         assert_eq!(memory.arrive(5, 1), Arrival::New);
         assert_eq!(memory.arrive(1, 1), Arrival::Stale);
-        memory.complete(1, Some((b"late", &None)));
+        memory.complete(1, Some(Saved::frame(b"late")));
         assert!(memory.saved(1).is_none() && memory.saved(5).is_none());
         assert_eq!(memory.arrive(u64::MAX, 1), Arrival::New);
         assert_eq!(memory.arrive(u64::MAX, u64::MAX), Arrival::Running);
@@ -249,10 +275,10 @@ mod tests {
                 }
                 if completes && !running.is_empty() {
                     let seq = running.swap_remove(len % running.len());
-                    memory.complete(seq, Some((&vec![7; len], &None)));
+                    memory.complete(seq, Some(Saved::frame(&vec![7; len])));
                 }
                 let saved: usize = memory.slots.iter()
-                    .filter(|it| it.state == State::Saved).map(|it| it.reply.len()).sum();
+                    .filter(|it| it.state == State::Saved).map(|it| it.cost).sum();
                 prop_assert_eq!(saved, memory.bytes);
                 prop_assert!(memory.bytes <= 40);
             }

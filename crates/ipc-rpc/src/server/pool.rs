@@ -12,7 +12,7 @@ use ipc_core::{Error, ErrorKind, Listen, Result, Wait};
 
 use super::connection::{Arguments, Asked, Connection, Limits, Request, status_frame};
 use super::execute::Execution;
-use super::memory::Memory;
+use super::memory::{Memory, Saved};
 use super::queue::Queue;
 use super::serve::{After, after};
 use super::table::Peer;
@@ -25,7 +25,7 @@ pub enum OnFull {
     /// Lets it wait, and receives nothing more over that connection: the link fills up, and the client waits.
     #[default]
     Wait,
-    /// Refuses it, as [`Busy`](Status::Busy): it is not executed.
+    /// Refuses it, as [`Busy`](Status::Busy): it is not executed. An exactly-once call waits all the same.
     Refuse,
 }
 
@@ -232,7 +232,8 @@ impl<S: Serve + Send + Sync + 'static> Pool<S> {
                 },
             }
         }
-        outlet.cancel_all();
+        // Nobody takes replies any more. The calls go on: their client may connect again and ask for them.
+        outlet.broken.store(true, Ordering::Relaxed);
         Ok(())
     }
 
@@ -303,7 +304,14 @@ impl<S: Serve + Send + Sync + 'static> Pool<S> {
     fn enqueue(&self, mut job: Job) {
         while let Err(back) = self.shared.queue.try_push(job) {
             job = back;
-            if self.options.on_full == OnFull::Refuse || self.is_stopped() {
+            // An exactly-once call may have been executed in another life: to say that it was not needs a look.
+            let refuses = self.options.on_full == OnFull::Refuse
+                && job.request.head.semantics != Semantics::ExactlyOnce;
+            if self.is_stopped() {
+                // Nobody is told: the client asks again, or learns that the server is gone.
+                return;
+            }
+            if refuses {
                 return job.refuse();
             }
             self.shared.queue.wait_for_room(TURN);
@@ -323,24 +331,13 @@ impl<S: Serve> Shared<S> {
                 cancelled: Some(&job.cancelled),
             };
             let fds = std::mem::take(&mut job.fds);
-            let answers = self.execute_job(&execution, &job.request, fds, &mut out, &mut beside);
+            let answers = self.host.execute(&execution, &job.request, fds, &mut out, &mut beside);
             job.outlet.ended(&job.request.head);
             if answers {
                 job.outlet.send(&out, Memory::fds(&beside));
             }
             beside = None;
         }
-    }
-
-    fn execute_job(
-        &self,
-        execution: &Execution<'_>,
-        request: &Request<'_>,
-        fds: Vec<OwnedFd>,
-        out: &mut Vec<u8>,
-        beside: &mut crate::fds::Beside,
-    ) -> bool {
-        self.host.execute(execution, request, fds, out, beside)
     }
 }
 
@@ -352,7 +349,7 @@ impl Job {
         match head.semantics {
             Semantics::AtLeastOnce => {}
             // Final, as every answer: a copy of the request that comes later is not executed either.
-            _ => self.peer.memory().complete(head.seq, Some((&reply, &None))),
+            _ => self.peer.memory().complete(head.seq, Some(Saved::frame(&reply))),
         }
         self.outlet.ended(head);
         self.outlet.send(&reply, &[]);
@@ -386,11 +383,6 @@ impl Outlet {
         if let Some(cancelled) = self.running().get(&(token, seq)) {
             cancelled.store(true, Ordering::Relaxed);
         }
-    }
-
-    /// Nobody waits any more. An exactly-once call goes on: its client asks again.
-    fn cancel_all(&self) {
-        self.broken.store(true, Ordering::Relaxed);
     }
 
     fn send(&self, frame: &[u8], fds: &[OwnedFd]) {

@@ -9,9 +9,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipc_rpc::session::Session;
 use ipc_rpc::{
-    Call, CallError, CallOptions, Client, ClientOptions, Host, HostOptions, RedbJournal, Semantics,
-    Status, serve,
+    Call, CallError, CallOptions, Client, ClientId, ClientOptions, Host, HostOptions, RedbJournal,
+    Semantics, Status, serve, wire,
 };
 use ipc_sock::udp;
 use ipc_sock::unix::SocketOptions;
@@ -27,6 +28,7 @@ pub(crate) fn cases(harness: Harness) -> Harness {
         .test("exactly_once/with_a_server_that_is_killed_again_and_again", killed)
         .test("exactly_once/a_method_that_panics_leaves_no_effect", panics)
         .test("exactly_once/a_call_of_another_life_is_answered_from_the_journal", replayed)
+        .test("exactly_once/a_call_of_another_life_is_answered_although_its_time_is_over", late)
         .test("exactly_once/a_client_that_resumes_gets_the_reply_of_before", resumed)
         .role("exactly_once/server", server)
 }
@@ -216,6 +218,45 @@ fn replayed() -> Checked {
 }
 
 type Checked2 = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+fn late() -> Checked {
+    let count = ipc_rpc::method_id("count", "(u64) -> u64");
+    let mut session = Session::new(OnceClient::<()>::SERVICE, ClientId::random()?, 1, 1 << 16);
+    let mut hello = Vec::new();
+    let (mut executed, mut not_begun) = (None, None);
+    for life in 0..2 {
+        let host = host()?;
+        let mut connection = host.connection();
+        session.hello(&mut hello);
+        let welcome = host.handle(&mut connection, &hello, &mut Vec::new()).expect("an answer");
+        let _ = session.on_frame(welcome.bytes);
+        let mut answer = |session: &mut Session, seq, budget| {
+            let frame = session.outgoing(seq, budget).expect("it waits").0.to_vec();
+            let answer = host.handle(&mut connection, &frame, &mut Vec::new()).expect("an answer");
+            match wire::decode(answer.bytes) {
+                Some(wire::Frame::Reply(head, result)) => (head.status, result.to_vec()),
+                other => panic!("{other:?}"),
+            }
+        };
+        if life == 0 {
+            let seq = session.begin(Semantics::ExactlyOnce, count, None)?;
+            session.frame(seq).push(7);
+            assert_eq!(answer(&mut session, seq, None), (Status::Ok, vec![1]));
+            executed = Some(seq);
+            let seq = session.begin(Semantics::ExactlyOnce, count, None)?;
+            session.frame(seq).push(8);
+            not_begun = Some(seq);
+        } else {
+            let over = Some(Duration::ZERO);
+            let seq = executed.expect("it was begun");
+            assert_eq!(answer(&mut session, seq, over), (Status::Ok, vec![1]));
+            let seq = not_begun.expect("it was begun");
+            assert_eq!(answer(&mut session, seq, over), (Status::Expired, Vec::new()));
+        }
+    }
+    std::fs::remove_file(database())?;
+    Ok(())
+}
 
 fn resumed() -> Checked {
     let mut before = None;

@@ -10,7 +10,7 @@ use ipc_rpc::{
     Status, WithFds, serve,
 };
 use ipc_sock::unix::{Seqpacket, SocketOptions};
-use ipc_testkit::{Descriptors, Harness, dir};
+use ipc_testkit::{Descriptors, Harness, dir, note};
 
 use crate::service::{Served, State, TestClient, TestServer, Tested};
 
@@ -31,6 +31,7 @@ pub(crate) fn cases(harness: Harness) -> Harness {
         .test("large/arguments_and_results_go_in_sealed_memory", large)
         .test("large/no_more_than_was_allowed", too_large)
         .test("redial/a_lost_reply_is_fetched_and_not_computed_again", lost_reply)
+        .test("redial/a_call_that_still_runs_is_waited_for", still_runs)
         .test("redial/a_server_that_was_restarted_is_unknown_outcome", restarted)
 }
 
@@ -301,6 +302,40 @@ fn lost_reply() -> Checked {
         let mut client = redialling(&path)?;
         assert_eq!(client.count(5)?, 5);
         assert_eq!(state.counts().get(&5), Some(&1), "it was executed before the link broke");
+        drop(client);
+        server.join().expect("no panic")?;
+        Ok(())
+    })
+}
+
+fn still_runs() -> Checked {
+    let path = dir().join("socket");
+    let listener = SocketOptions::new().listen_seqpacket(&path)?;
+    let tested = Tested::default();
+    let state = Arc::clone(&tested.0);
+    let host = Host::new(TestServer(tested), &HostOptions::new())?;
+    let pool = Pool::new(host, &PoolOptions::new())?;
+    std::thread::scope(|scope| {
+        let server = scope.spawn(|| {
+            let first = listener.accept()?;
+            let copy = first.try_clone()?;
+            let breaks = scope.spawn(move || {
+                state.until_waiting(1);
+                copy.shutdown(std::net::Shutdown::Both)?;
+                Ok::<_, ipc_core::Error>(state)
+            });
+            pool.serve(first.try_clone()?, first)?;
+            let state = breaks.join().expect("no panic")?;
+            let second = listener.accept()?;
+            // The method returns while the client is connected anew, and answers to the old connection.
+            state.open_gate();
+            pool.serve(second.try_clone()?, second)
+        });
+        let mut client = redialling(&path)?;
+        note(
+            "the method runs on while the link breaks: if this hangs, nobody asks for its result again",
+        );
+        assert!(!client.wait()?);
         drop(client);
         server.join().expect("no panic")?;
         Ok(())

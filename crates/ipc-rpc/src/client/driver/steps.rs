@@ -1,12 +1,15 @@
 //! Receiving, sending again, and connecting.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ipc_core::{Error, ErrorKind, Result, Wait};
 
 use super::super::session::{Event, WINDOW};
 use super::{Client, OP, Step, Timer, is_full};
 use crate::{CallError, ConnectError, Outcome, RecvFrame, SendFrame};
+
+/// How often a call is sent again that was under way when its link broke, over a link that loses nothing.
+const AFTER_REDIAL: Duration = Duration::from_millis(50);
 
 impl<L: SendFrame + RecvFrame> Client<L> {
     /// Receives one frame, and does what it asks for. The reply to `wanted` is left in the buffer; others are
@@ -68,7 +71,8 @@ impl<L: SendFrame + RecvFrame> Client<L> {
 
     /// There was a reply: the link is no slower than it was.
     fn heard(&mut self) {
-        if let (Some(timer), Some(retry)) = (&mut self.timer, self.options.retry) {
+        let retry = self.options.retry.unwrap_or(AFTER_REDIAL);
+        if let Some(timer) = &mut self.timer {
             timer.pause = retry;
         }
     }
@@ -80,9 +84,8 @@ impl<L: SendFrame + RecvFrame> Client<L> {
     }
 
     fn retry_if_due(&mut self, deadline: Option<Instant>) -> Result<(), CallError> {
-        let (Some(timer), Some(retry)) = (&mut self.timer, self.options.retry) else {
-            return Ok(());
-        };
+        let retry = self.options.retry.unwrap_or(AFTER_REDIAL);
+        let Some(timer) = &mut self.timer else { return Ok(()) };
         let now = Instant::now();
         if now < timer.at {
             return Ok(());
@@ -187,7 +190,7 @@ impl<L: SendFrame + RecvFrame> Client<L> {
             (Some(deadline), None) => Wait::Until(deadline),
             (Some(deadline), Some(timeout)) => earlier(Wait::timeout(timeout), deadline),
         };
-        let mut pause = std::time::Duration::from_millis(1);
+        let mut pause = Duration::from_millis(1);
         loop {
             let Some(redial) = &mut self.redial else {
                 let error = Error::new(ErrorKind::Disconnected, OP);
@@ -203,7 +206,13 @@ impl<L: SendFrame + RecvFrame> Client<L> {
                 Err(error) => Err(error.into()),
             };
             match opened {
-                Ok(()) => return self.send_again(),
+                Ok(()) => {
+                    // What still runs, by a request that came over the old link, answers to that one. It is
+                    // asked for until its reply is saved.
+                    let pause = self.options.retry.unwrap_or(AFTER_REDIAL);
+                    self.timer = Some(Timer { at: Instant::now() + pause, pause });
+                    return self.send_again();
+                }
                 Err(ConnectError::Refused(refusal)) => return Err(CallError::Refused(refusal)),
                 Err(ConnectError::Transport(error)) => match error.kind() {
                     ErrorKind::WouldBlock
@@ -221,7 +230,7 @@ impl<L: SendFrame + RecvFrame> Client<L> {
             }
             // The server may be about to start again.
             std::thread::sleep(pause);
-            pause = (pause * 2).min(std::time::Duration::from_millis(100));
+            pause = (pause * 2).min(Duration::from_millis(100));
         }
     }
 }
