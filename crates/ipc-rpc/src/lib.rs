@@ -112,7 +112,8 @@ use unix as large;
 
 /// A client's side of the protocol, without any input or output.
 pub mod session {
-    pub use crate::client::session::{Event, Finished, Session};
+    pub use crate::client::event::{Event, Finished};
+    pub use crate::client::session::Session;
 }
 
 pub use call::Call;

@@ -1,6 +1,7 @@
 //! Making calls.
 
 mod driver;
+pub(crate) mod event;
 mod options;
 mod pipelined;
 pub(crate) mod session;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ipc_core::{Error, ErrorKind};
 
+use super::event::{Event, Finished};
 use crate::fds::Beside;
 use crate::wire::{self, Frame, Hello, PROTOCOL, REQUEST, ReplyHead, RequestHead, TAKES_FDS};
 use crate::{ClientId, Refusal, Semantics, ServiceInfo, Status};
@@ -100,35 +101,6 @@ enum State {
     /// The reply is in the slot.
     Answered(ReplyHead),
     /// Sent to a server that has forgotten it since.
-    Lost,
-}
-
-/// What a frame meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event<'a> {
-    /// Nothing that is waited for.
-    Nothing,
-    /// The server has let this client in. Send every call of [`Session::unanswered`] again.
-    Opened {
-        /// Whether it remembers what this client has called.
-        remembered: bool,
-    },
-    /// The server has not let this client in.
-    Refused(Refusal),
-    /// The server does not know this client: send a [`Session::hello`].
-    Unknown,
-    /// The reply to a call that is waited for. [`Session::finish`] the call, or [`Session::keep`] the reply.
-    Reply(ReplyHead, &'a [u8]),
-}
-
-/// What came of a call, once that is known.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Finished<'a> {
-    /// There is a reply: its result, and the kept descriptors are with who called [`Session::keep`].
-    Reply(ReplyHead, &'a [u8]),
-    /// The server was restarted, or has forgotten the client.
     Lost,
 }
 

@@ -6,6 +6,7 @@ mod host;
 mod memory;
 mod options;
 mod pool;
+mod pool_options;
 mod queue;
 mod serve;
 mod table;
@@ -13,7 +14,8 @@ mod table;
 pub use connection::{Answer, Connection};
 pub use host::Host;
 pub use options::HostOptions;
-pub use pool::{OnFull, Pool, PoolOptions};
+pub use pool::Pool;
+pub use pool_options::{OnFull, PoolOptions};
 pub use serve::{serve, serve_while};
 
 #[cfg(feature = "unix")]

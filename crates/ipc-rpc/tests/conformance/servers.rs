@@ -326,8 +326,17 @@ fn still_runs() -> Checked {
             });
             pool.serve(first.try_clone()?, first)?;
             let state = breaks.join().expect("no panic")?;
-            let second = listener.accept()?;
-            // The method returns while the client is connected anew, and answers to the old connection.
+            let mut second = listener.accept()?;
+            // The client says hello, and asks again for what still runs.
+            let (host, mut buf) = (pool.host(), [0; 1000]);
+            let mut connection = host.connection();
+            let len = second.recv(&mut buf)?;
+            let hello = host.handle(&mut connection, &buf[..len], &mut Vec::new());
+            second.send_frame(hello.expect("a welcome").bytes, &[], Wait::Forever)?;
+            let len = second.recv(&mut buf)?;
+            let answer = host.handle(&mut connection, &buf[..len], &mut Vec::new());
+            assert!(answer.is_none(), "it runs, and is not executed twice");
+            // Now it ends, and answers to the old connection.
             state.open_gate();
             pool.serve(second.try_clone()?, second)
         });

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use ipc_core::{Error, ErrorKind, Result, Wait};
 
-use super::super::session::{Event, WINDOW};
+use super::super::event::Event;
+use super::super::session::WINDOW;
 use super::{Client, OP, Step, Timer, is_full};
 use crate::{CallError, ConnectError, Outcome, RecvFrame, SendFrame};
 
