@@ -98,13 +98,20 @@ impl<'de> Deserialize<'de> for Fd {
 
 /// Runs `read`, which finds these descriptors. Those that it does not take are closed.
 pub(crate) fn with_incoming<T>(fds: &mut Vec<OwnedFd>, read: impl FnOnce() -> T) -> T {
+    /// Also when `read` panics: the next frame's descriptors must not stand behind those of this one.
+    struct CloseRest;
+    impl Drop for CloseRest {
+        fn drop(&mut self) {
+            MARSHALLING.with(|it| it.incoming.borrow_mut().clear());
+        }
+    }
+
     if fds.is_empty() {
         return read();
     }
+    let _rest = CloseRest;
     MARSHALLING.with(|it| it.incoming.borrow_mut().extend(fds.drain(..).map(Some)));
-    let value = read();
-    MARSHALLING.with(|it| it.incoming.borrow_mut().clear());
-    value
+    read()
 }
 
 /// The descriptors of what was written since this was called last.
@@ -138,6 +145,18 @@ mod tests {
         let got = with_incoming(&mut fds, || read::<(u8, Fd)>(&bytes));
         assert_eq!(got.map(|(number, _)| number), Some(7));
         assert!(read::<(u8, Fd)>(&bytes).is_none(), "no descriptor came with these");
+    }
+
+    #[test]
+    fn a_panic_leaves_no_descriptor_for_the_next_frame() {
+        let open = |path| vec![OwnedFd::from(File::open(path).expect("open"))];
+        let mut fds = open("/dev/null");
+        let panics = || with_incoming(&mut fds, || panic!("as the test wants"));
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics)).is_err());
+        let mut fds = open("/dev/zero");
+        let got: Fd = with_incoming(&mut fds, || read(&[0])).expect("one came");
+        let stat = rustix::fs::fstat(&got).expect("fstat");
+        assert_eq!(rustix::fs::minor(stat.st_rdev), 5, "it is /dev/zero");
     }
 
     #[test]

@@ -152,7 +152,8 @@ impl<L: SendFrame + RecvFrame> Client<L> {
         method: u32,
         arguments: &A,
     ) -> Result<Ticket<T>, CallError> {
-        let deadline = options.timeout.map(|it| Instant::now() + it);
+        // One that the clock cannot hold is none.
+        let deadline = options.timeout.and_then(|it| Instant::now().checked_add(it));
         let alone = self.session.under_way() == 0;
         if !self.session.has_room() {
             self.until_room(deadline)?;
@@ -160,11 +161,8 @@ impl<L: SendFrame + RecvFrame> Client<L> {
         let begun = self.session.begin(options.semantics, method, options.timeout);
         let seq = begun.map_err(CallError::not_sent)?;
         self.deadlines[seq as usize % WINDOW] = deadline;
-        let sent = match self.marshal(seq, arguments) {
-            Ok(()) => self.send(seq, deadline, alone),
-            Err(error) => Err(CallError::not_sent(error)),
-        };
-        if let Err(error) = sent {
+        self.marshal(seq, arguments).map_err(CallError::not_sent)?;
+        if let Err(error) = self.send(seq, deadline, alone) {
             self.session.finish(seq);
             return Err(error);
         }
@@ -231,10 +229,11 @@ impl<L: SendFrame + RecvFrame> Client<L> {
         wait: Wait,
     ) -> Result<Option<T>, CallError> {
         let seq = ticket.seq;
+        if let Some(result) = self.kept(seq) {
+            return result.map(Some);
+        }
+        let mut others = 0;
         loop {
-            if let Some(result) = self.kept(seq) {
-                return result.map(Some);
-            }
             let (until, last) = match (wait, ticket.deadline) {
                 (Wait::Never, _) => (Wait::Never, true),
                 (Wait::Forever, None) => (Wait::Forever, false),
@@ -251,7 +250,22 @@ impl<L: SendFrame + RecvFrame> Client<L> {
             };
             match step {
                 Step::Answer(head, len) => return self.answer(head, len).map(Some),
-                Step::Something => {}
+                Step::Something => {
+                    if let Some(result) = self.kept(seq) {
+                        return result.map(Some);
+                    }
+                    // A server that talks without end does not stretch a wait that is over.
+                    if ticket.deadline.is_some_and(|it| it <= Instant::now()) {
+                        return Err(self.give_up(seq));
+                    }
+                    others += 1;
+                    if last
+                        && others > WINDOW
+                        && wait.remaining().is_some_and(|left| left.is_zero())
+                    {
+                        return Ok(None);
+                    }
+                }
                 Step::Nothing => {
                     if ticket.deadline.is_some_and(|it| it <= Instant::now()) {
                         return Err(self.give_up(seq));
@@ -269,13 +283,13 @@ impl<L: SendFrame + RecvFrame> Client<L> {
     fn kept<T: DeserializeOwned>(&mut self, seq: u64) -> Option<Result<T, CallError>> {
         let result = match self.session.finished(seq)? {
             Finished::Lost => Err(CallError::OutcomeUnknown),
-            Finished::Reply(head, result) => {
-                // Out of the session, since what comes beside it is there too.
-                let result = result.to_vec();
-                let beside = self.session.take_beside(seq);
-                let mut fds = beside.map_or_else(Vec::new, copies);
-                read(head, &result, &mut fds, self.options.max_large)
-            }
+            Finished::Reply(head, result) => match self.session.beside(seq).map(copies) {
+                Some(Err(error)) => Err(CallError::Transport { error, outcome: Outcome::Executed }),
+                fds => {
+                    let mut fds = fds.and_then(Result::ok).unwrap_or_default();
+                    read(head, result, &mut fds, self.options.max_large)
+                }
+            },
         };
         self.session.finish(seq);
         Some(result)
@@ -323,10 +337,11 @@ pub(super) enum Step {
 mod sending;
 mod steps;
 
-/// The descriptors, which nobody else has: a client remembers no reply that it has handed out.
-fn copies(beside: std::sync::Arc<[OwnedFd]>) -> Vec<OwnedFd> {
-    // `Arc<[_]>` gives nothing back; what cannot be copied is missed by who reads the result.
-    beside.iter().filter_map(|fd| fd.try_clone().ok()).collect()
+/// Copies of all descriptors: if one were missing, the others would have each other's numbers.
+#[cold]
+fn copies(beside: &[OwnedFd]) -> Result<Vec<OwnedFd>> {
+    let copies = beside.iter().map(OwnedFd::try_clone).collect::<std::io::Result<_>>();
+    copies.map_err(|error| Error::from_os("dup", error.raw_os_error().unwrap_or(0)))
 }
 
 fn is_full(error: &Error) -> bool {

@@ -46,9 +46,17 @@ impl ClientOptions {
 
     /// For a link that loses messages, such as UDP: what has no reply after this time is sent again, and after
     /// each silence as long again later, up to 16 times as long. Without it, a lost message is waited for until
-    /// the call's deadline.
+    /// the call's deadline. It is 100 µs at least, and a day at most.
     pub const fn retry(mut self, after: Duration) -> Self {
-        self.retry = Some(after);
+        const SHORTEST: Duration = Duration::from_micros(100);
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        self.retry = Some(if after.as_nanos() < SHORTEST.as_nanos() {
+            SHORTEST
+        } else if after.as_secs() > DAY.as_secs() {
+            DAY
+        } else {
+            after
+        });
         self
     }
 
@@ -58,7 +66,7 @@ impl ClientOptions {
         self
     }
 
-    /// The longest reply in bytes, with its head of 24: 64 KiB unless it is set, and 24 at least. So much
+    /// The longest reply in bytes, with its head of 24: 64 KiB unless it is set, and 40 at least. So much
     /// memory is allocated for it.
     pub const fn max_frame(mut self, bytes: u32) -> Self {
         self.max_frame = if bytes < 40 { 40 } else { bytes };

@@ -363,8 +363,8 @@ impl Session {
     }
 
     /// The descriptors of a reply that was kept.
-    pub(crate) fn take_beside(&mut self, seq: u64) -> Beside {
-        self.slots[index(seq)].beside.take()
+    pub(crate) fn beside(&self, seq: u64) -> Option<&[OwnedFd]> {
+        self.slots[index(seq)].beside.as_deref()
     }
 
     /// Ends a call: its result was used, or nobody wants it any more. The server learns by the next request that

@@ -91,6 +91,8 @@ pub(crate) enum Refused {
     InvalidName,
     /// The register is full.
     Full,
+    /// A path that no socket can have.
+    InvalidAddress,
 }
 
 impl Refused {
@@ -102,6 +104,8 @@ impl Refused {
                 .with_note("no server that is alive is registered by this name and version"),
             Self::InvalidName => Error::new(ErrorKind::InvalidInput, op)
                 .with_note("a service's name has 1 to 255 bytes"),
+            Self::InvalidAddress => Error::new(ErrorKind::InvalidInput, op)
+                .with_note("the path of a socket has 1 to 107 bytes"),
             Self::Full => {
                 let kind = ErrorKind::ResourceLimit {
                     limit: "room in the matchmaker's register",

@@ -6,11 +6,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ipc_core::{Error, ErrorKind, Result, Wait};
-use ipc_sock::unix::{Seqpacket, SocketOptions};
+use ipc_sock::unix::SocketOptions;
 
 use super::registry::Entry;
 use super::{Address, Locate, MatchmakingClient};
-use crate::{CallError, CallOptions, Client, ClientOptions, ConnectError};
+use crate::{CallError, CallOptions, Client, ClientOptions, ConnectError, WithFds};
 
 /// A connection to a [`Matchmaker`](super::Matchmaker), to register a service or to find one.
 ///
@@ -19,7 +19,7 @@ use crate::{CallError, CallOptions, Client, ClientOptions, ConnectError};
 /// See the [module's documentation](super).
 #[derive(Debug)]
 pub struct Register {
-    client: MatchmakingClient<Client<Seqpacket>>,
+    client: MatchmakingClient<Client<WithFds>>,
     path: PathBuf,
 }
 
@@ -35,7 +35,8 @@ impl Register {
     /// [`ErrorKind::WrongType`] when something else is there.
     pub fn connect(path: impl AsRef<Path>, wait: Wait) -> Result<Self> {
         let path = path.as_ref().to_owned();
-        let link = SocketOptions::new().connect_seqpacket(&path, wait)?;
+        // A long list comes as sealed memory.
+        let link = WithFds::new(SocketOptions::new().connect_seqpacket(&path, wait)?);
         let options = ClientOptions::new().connect_timeout(PATIENCE);
         let mut client =
             MatchmakingClient::connect(link, &options).map_err(|error| match error {
@@ -58,8 +59,8 @@ impl Register {
     /// # Errors
     ///
     /// [`ErrorKind::AlreadyExists`] when somebody who is alive has this name and version;
-    /// [`ErrorKind::InvalidInput`] for a name that is empty or longer than 255 bytes;
-    /// [`ErrorKind::ResourceLimit`] when the register is full.
+    /// [`ErrorKind::InvalidInput`] for a name that is empty or longer than 255 bytes, and for a path that is longer
+    /// than a socket's can be; [`ErrorKind::ResourceLimit`] when the register is full.
     pub fn register(
         mut self,
         name: &str,

@@ -41,6 +41,9 @@ struct Leased {
     until: Instant,
 }
 
+/// `sun_path` without its zero byte.
+const LONGEST_PATH: usize = 107;
+
 /// The shortest and the longest lease.
 const LEASES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(3600));
 
@@ -63,6 +66,12 @@ impl Registry {
     ) -> Result<u64, Refused> {
         if entry.name.is_empty() || entry.name.len() > crate::wire::MAX_NAME {
             return Err(Refused::InvalidName);
+        }
+        // No more is kept on somebody's word than an address has.
+        if let Address::Unix(path) = &entry.address
+            && !(1..=LONGEST_PATH).contains(&path.as_os_str().len())
+        {
+            return Err(Refused::InvalidAddress);
         }
         self.expire(now);
         let key = (entry.name, entry.version);
@@ -171,6 +180,8 @@ mod tests {
         registry.gone(1);
         assert_eq!(registry.list(now), [entry("b")]);
         assert_eq!(registry.register(entry(""), 1, second, now), Err(Refused::InvalidName));
+        let long = Entry { address: Address::Unix("/x".repeat(54).into()), ..entry("d") };
+        assert_eq!(registry.register(long, 1, second, now), Err(Refused::InvalidAddress));
         Ok(())
     }
 }

@@ -13,7 +13,7 @@ use ipc_sock::unix::{Listener, Seqpacket, SocketOptions};
 use super::registry::{Entry, Registry};
 use super::{Address, Matchmaking, MatchmakingServer, Refused};
 use crate::server::serve_connection;
-use crate::{Call, Host, HostOptions};
+use crate::{Call, Host, HostOptions, WithFds};
 
 /// The register of services, at a socket path.
 ///
@@ -117,6 +117,7 @@ impl Matchmaker {
         if let Some(process) = link.peer_pidfd().ok().and_then(|fd| Process::try_from(fd).ok()) {
             book.processes().insert(id, process);
         }
+        let link = WithFds::new(link);
         // What ends one connection is no concern of the others.
         let _ = serve_connection(link, &self.host, connection, Some(TURN), || !self.is_stopped());
         book.gone(id);

@@ -9,7 +9,7 @@ use super::memory::{Arrival, Memory};
 use super::table::Peer;
 use crate::fds::Beside;
 use crate::wire::{self, Frame, IN_MEMFD, REPLY, ReplyHead, RequestHead};
-use crate::{Host, Semantics, Serve, Status, large};
+use crate::{Host, Semantics, Serve, Status};
 
 /// What a server knows of one connection.
 ///
@@ -72,19 +72,11 @@ pub(super) struct Request<'a> {
 #[derive(Debug)]
 pub(super) enum Arguments<'a> {
     Here(&'a [u8]),
-    Large(Vec<u8>),
-    /// They were to come in a memfd, and did not.
-    Missing,
-}
-
-impl Arguments<'_> {
-    pub(super) fn bytes(&self) -> Option<&[u8]> {
-        match self {
-            Self::Here(bytes) => Some(bytes),
-            Self::Large(bytes) => Some(bytes),
-            Self::Missing => None,
-        }
-    }
+    /// Copied, since the call waits.
+    Kept(Vec<u8>),
+    /// In a memfd, the first of the descriptors. It is read when the call is executed, so that calls that wait
+    /// take none of this process's memory for it.
+    InMemfd,
 }
 
 impl Connection {
@@ -151,7 +143,7 @@ impl<S: Serve> Host<S> {
         frame: &[u8],
         fds: &mut Vec<OwnedFd>,
     ) -> Option<Answer<'c>> {
-        match self.receive(connection, frame, fds) {
+        match self.receive(connection, frame) {
             Asked::Nothing | Asked::Cancel { .. } => {
                 fds.clear();
                 return None;
@@ -182,14 +174,9 @@ impl<S: Serve> Host<S> {
 
     /// Finds out what a frame asks for.
     #[inline]
-    pub(super) fn receive<'f>(
-        &self,
-        connection: &mut Connection,
-        frame: &'f [u8],
-        fds: &mut Vec<OwnedFd>,
-    ) -> Asked<'f> {
+    pub(super) fn receive<'f>(&self, connection: &mut Connection, frame: &'f [u8]) -> Asked<'f> {
         match wire::decode(frame) {
-            Some(Frame::Request(head, arguments)) => self.ask(connection, head, arguments, fds),
+            Some(Frame::Request(head, arguments)) => self.ask(connection, head, arguments),
             Some(Frame::Hello(hello)) => {
                 self.greet(&hello, &mut connection.peer, &mut connection.out);
                 connection.beside = None;
@@ -212,7 +199,6 @@ impl<S: Serve> Host<S> {
         connection: &mut Connection,
         head: RequestHead,
         arguments: &'f [u8],
-        fds: &mut Vec<OwnedFd>,
     ) -> Asked<'f> {
         let Some(peer) = self.peer(&mut connection.peer, head.token) else {
             connection.status(&head, Status::UnknownClient);
@@ -249,7 +235,7 @@ impl<S: Serve> Host<S> {
         let arguments = if head.flags & IN_MEMFD == 0 {
             Arguments::Here(arguments)
         } else {
-            large::unpack(fds, self.options.max_large).map_or(Arguments::Missing, Arguments::Large)
+            Arguments::InMemfd
         };
         let deadline = head.budget.and_then(|budget| Instant::now().checked_add(budget));
         Asked::Execute(Request { head, arguments, deadline, only_find })

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use super::connection::{Limits, Request, status_frame};
+use super::connection::{Arguments, Limits, Request, status_frame};
 use super::memory::Saved;
 use super::table::Peer;
 use crate::call::{Dispatched, Results};
@@ -73,12 +73,21 @@ impl<S: Serve> Host<S> {
         &self,
         execution: &Execution<'_>,
         request: &Request<'_>,
-        fds: Vec<OwnedFd>,
+        mut fds: Vec<OwnedFd>,
         transaction: Option<&dyn Any>,
         out: &mut Vec<u8>,
         beside: &mut Beside,
     ) -> Status {
         let head = &request.head;
+        let large;
+        let arguments = match &request.arguments {
+            Arguments::Here(bytes) => Some(*bytes),
+            Arguments::Kept(bytes) => Some(&bytes[..]),
+            Arguments::InMemfd => {
+                large = large::unpack(&mut fds, self.options.max_large);
+                large.as_deref()
+            }
+        };
         let call = Call {
             client: execution.peer.client,
             connection: execution.connection,
@@ -93,7 +102,7 @@ impl<S: Serve> Host<S> {
         out.extend_from_slice(&status_frame(head, Status::Ok));
         let max = self.longest(execution, request);
         let mut results = Results { out, max, beside: None };
-        let dispatched = match request.arguments.bytes() {
+        let dispatched = match arguments {
             // A service that panics is as it was left: it must be able to go on, as after a poisoned lock.
             Some(arguments) => catch_unwind(AssertUnwindSafe(|| {
                 self.service.dispatch(&call, head.method, arguments, &mut results)
@@ -149,16 +158,19 @@ impl<S: Serve> Host<S> {
         };
         let Some(journal) = &self.journal else { return fail(out, Status::NoJournal) };
         let call = CallId::new(execution.peer.client, head.seq);
+        // Not what this request says: a client that never acknowledges anything must not fill the journal.
+        let low = execution.peer.memory().low().min(head.seq);
         if request.only_find || over.is_some() {
             let unknown = if request.only_find { None } else { over };
-            return match journal.find(call, out) {
-                Ok(true) => readdress(request, out),
-                Ok(false) => fail(out, unknown.unwrap_or(Status::Stale)),
-                Err(_) => fail(out, Status::JournalFailed),
+            let find = AssertUnwindSafe(|| journal.find(call, out));
+            return match catch_unwind(find) {
+                Ok(Ok(true)) => readdress(request, out),
+                Ok(Ok(false)) => fail(out, unknown.unwrap_or(Status::Stale)),
+                Ok(Err(_)) | Err(_) => fail(out, Status::JournalFailed),
             };
         }
         let mut fds = Some(fds);
-        let once = journal.once(call, head.low, out, &mut |transaction, out| {
+        let mut execute = |transaction: &dyn Any, out: &mut Vec<u8>| {
             let mut beside = None;
             let fds = fds.take().unwrap_or_default();
             let status = self.run(execution, request, fds, Some(transaction), out, &mut beside);
@@ -172,12 +184,14 @@ impl<S: Serve> Host<S> {
                 Status::Ok | Status::ReplyTooLarge => Verdict::Commit,
                 _ => Verdict::RollBack,
             }
-        });
-        match once {
-            Ok(Once::Executed | Once::RolledBack) => {}
-            Ok(Once::Replayed) => readdress(request, out),
-            Ok(Once::Stale) => fail(out, Status::Stale),
-            Err(_) => fail(out, Status::JournalFailed),
+        };
+        // A store that panics costs no thread of the server.
+        let once = AssertUnwindSafe(|| journal.once(call, low, out, &mut execute));
+        match catch_unwind(once) {
+            Ok(Ok(Once::Executed | Once::RolledBack)) => {}
+            Ok(Ok(Once::Replayed)) => readdress(request, out),
+            Ok(Ok(Once::Stale)) => fail(out, Status::Stale),
+            Ok(Err(_)) | Err(_) => fail(out, Status::JournalFailed),
         }
     }
 

@@ -48,7 +48,7 @@ impl<'a> Saved<'a> {
 
     /// What it counts for: descriptors are not for nothing.
     fn cost(&self) -> usize {
-        const DESCRIPTOR: usize = 4096;
+        const DESCRIPTOR: usize = 1 << 16;
         let descriptors = self.beside.as_ref().map_or(0, |it| it.len());
         self.frame.len() + self.packed + DESCRIPTOR * descriptors
     }
@@ -89,6 +89,11 @@ impl Memory {
     #[inline]
     fn index(&self, seq: u64) -> usize {
         (seq % self.slots.len() as u64) as usize
+    }
+
+    /// Below it the client has all replies, or was beyond its window.
+    pub(crate) const fn low(&self) -> u64 {
+        self.low
     }
 
     /// The client has the replies to everything below `low`.

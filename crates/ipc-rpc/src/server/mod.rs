@@ -5,6 +5,7 @@ mod execute;
 mod host;
 mod memory;
 mod options;
+mod outlet;
 mod pool;
 mod pool_options;
 mod queue;

@@ -81,8 +81,9 @@ impl HostOptions {
         self
     }
 
-    /// How many bytes of replies are saved for one client: 1 MiB unless it is set. The oldest go first; who asks
-    /// for one of them again is told [`Stale`](crate::Status::Stale), and nothing is executed.
+    /// How many bytes of replies are saved for one client: 1 MiB unless it is set; a descriptor counts for 64 KiB.
+    /// The oldest go first; who asks for one of them again is told [`Stale`](crate::Status::Stale), and nothing is
+    /// executed.
     pub const fn saved_bytes(mut self, bytes: usize) -> Self {
         self.saved_bytes = bytes;
         self

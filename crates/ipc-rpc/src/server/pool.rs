@@ -1,24 +1,21 @@
 //! Serving many connections in many threads.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use ipc_core::{Error, ErrorKind, Listen, Result, Wait};
 
-use super::connection::{Arguments, Asked, Connection, Limits, Request, status_frame};
+use super::connection::{Asked, Connection, Limits};
 use super::execute::Execution;
-use super::memory::{Memory, Saved};
+use super::outlet::{Job, Late, Outlet};
 use super::pool_options::{OnFull, PoolOptions};
 use super::queue::Queue;
 use super::serve::{After, after};
-use super::table::Peer;
-use crate::wire::RequestHead;
-use crate::{Host, RecvFrame, Semantics, SendFrame, Serve, Status};
+use crate::{Host, RecvFrame, Semantics, SendFrame, Serve};
 
 /// Threads that execute calls of many connections.
 ///
@@ -69,27 +66,8 @@ struct Shared<S> {
     host: Host<S>,
     queue: Queue<Job>,
     stopped: AtomicBool,
-}
-
-/// A call that waits for a worker.
-struct Job {
-    outlet: Arc<Outlet>,
-    peer: Arc<Peer>,
-    request: Request<'static>,
-    fds: Vec<OwnedFd>,
-    cancelled: Arc<AtomicBool>,
-}
-
-/// Where the replies of a connection go.
-struct Outlet {
-    connection: u64,
-    limits: Limits,
-    tx: Mutex<Box<dyn SendFrame + Send>>,
-    timeout: Duration,
-    /// Its client does not take replies.
-    broken: AtomicBool,
-    /// The calls that wait or run, by token and number.
-    running: Mutex<HashMap<(u64, u64), Arc<AtomicBool>>>,
+    /// How many connections [`Pool::listen`] serves.
+    connections: AtomicUsize,
 }
 
 /// How often a thread looks whether it is to end.
@@ -103,7 +81,8 @@ impl<S: Serve + Send + Sync + 'static> Pool<S> {
     /// [`ErrorKind::ResourceLimit`] when the system gives no more threads.
     pub fn new(host: Host<S>, options: &PoolOptions) -> Result<Self> {
         let queue = Queue::new(options.queue);
-        let shared = Arc::new(Shared { host, queue, stopped: AtomicBool::new(false) });
+        let (stopped, connections) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let shared = Arc::new(Shared { host, queue, stopped, connections });
         let mut pool = Self { shared, options: *options, workers: Vec::new() };
         for number in 0..options.workers.max(1) {
             let shared = Arc::clone(&pool.shared);
@@ -149,40 +128,54 @@ impl<S: Serve + Send + Sync + 'static> Pool<S> {
         let mut connection = host.connection();
         let limits = Limits { max_frame: tx.max_frame(), passes_fds: tx.passes_fds() };
         connection.limits = limits;
-        let outlet = Arc::new(Outlet {
-            connection: connection.id(),
-            limits,
-            tx: Mutex::new(Box::new(tx)),
-            timeout: self.options.reply_timeout,
-            broken: AtomicBool::new(false),
-            running: Mutex::new(HashMap::new()),
-        });
+        let outlet = Arc::new(Outlet::new(connection.id(), limits, tx));
+        let mut stuck_since = None;
         let mut buf = vec![0; host.options.max_frame as usize];
         let mut fds = Vec::new();
         while !self.is_stopped() {
-            if outlet.broken.load(Ordering::Relaxed) {
+            if outlet.is_broken() {
                 return Err(Error::new(ErrorKind::TimedOut, "serve")
                     .with_note("the client does not take its replies"));
             }
+            match outlet.send_late(TURN) {
+                Late::None => stuck_since = None,
+                Late::Sent => {
+                    stuck_since = None;
+                    continue;
+                }
+                Late::Stuck => {
+                    let since = *stuck_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= self.options.reply_timeout {
+                        outlet.set_broken();
+                    }
+                    continue;
+                }
+            }
             match rx.recv_frame(&mut buf, &mut fds, Wait::timeout(TURN)) {
                 Ok(len) => self.take(&mut connection, &outlet, &buf[..len], &mut fds),
-                Err(error) => match after(&error, &mut rx)? {
-                    After::GoOn => {}
-                    After::End => break,
+                Err(error) => match after(&error, &mut rx, limits.passes_fds) {
+                    Ok(After::GoOn) => {}
+                    Ok(After::End) => break,
+                    Err(error) => {
+                        outlet.set_broken();
+                        return Err(error);
+                    }
                 },
             }
         }
         // Nobody takes replies any more. The calls go on: their client may connect again and ask for them.
-        outlet.broken.store(true, Ordering::Relaxed);
+        outlet.set_broken();
         Ok(())
     }
 
     /// Accepts connections and serves each in a thread of its own, until the pool is [stopped](Self::stop).
-    /// `split` makes an end to send by and one to receive by of a connection.
+    /// `split` makes an end to send by and one to receive by of a connection; one that it refuses is closed.
+    ///
+    /// Beyond [`PoolOptions::connections`], and when descriptors have run out, those who want to connect wait.
     ///
     /// # Errors
     ///
-    /// What the listener says, other than that descriptors have run out: then those who want to connect wait.
+    /// What the listener says, other than that.
     pub fn listen<C, T, R>(
         &self,
         listener: &impl Listen<Conn = C>,
@@ -194,11 +187,20 @@ impl<S: Serve + Send + Sync + 'static> Pool<S> {
     {
         std::thread::scope(|scope| {
             while !self.is_stopped() {
-                match listener.accept_with(Wait::timeout(TURN)).and_then(&split) {
-                    Ok((tx, rx)) => {
-                        // What ends one connection is no concern of the others.
+                if self.shared.connections.load(Ordering::Relaxed) >= self.options.connections {
+                    std::thread::sleep(TURN);
+                    continue;
+                }
+                match listener.accept_with(Wait::timeout(TURN)) {
+                    Ok(connection) => {
+                        // What ends one connection is no concern of the others: no error of it is one of the pool.
+                        let Ok((tx, rx)) = split(connection) else { continue };
+                        let counted = Counted::new(Arc::clone(&self.shared));
                         let thread = std::thread::Builder::new().name("rpc connection".to_owned());
-                        let _ = thread.spawn_scoped(scope, move || drop(self.serve(tx, rx)));
+                        let _ = thread.spawn_scoped(scope, move || {
+                            let _ = self.serve(tx, rx);
+                            drop(counted);
+                        });
                     }
                     Err(error) => match error.kind() {
                         ErrorKind::TimedOut | ErrorKind::WouldBlock | ErrorKind::Disconnected => {}
@@ -224,12 +226,9 @@ impl<S: Serve + Send + Sync + 'static> Pool<S> {
         frame: &[u8],
         fds: &mut Vec<OwnedFd>,
     ) {
-        match self.shared.host.receive(connection, frame, fds) {
+        match self.shared.host.receive(connection, frame) {
             Asked::Nothing => {}
-            Asked::Answer => {
-                let answer = connection.answer();
-                outlet.send(answer.bytes, answer.fds);
-            }
+            Asked::Answer => outlet.send(&connection.out, &connection.beside),
             Asked::Cancel { token, seq } => outlet.cancel(token, seq),
             Asked::Execute(request) => {
                 if let Some(peer) = connection.peer.clone() {
@@ -274,69 +273,26 @@ impl<S: Serve> Shared<S> {
             let answers = self.host.execute(&execution, &job.request, fds, &mut out, &mut beside);
             job.outlet.ended(&job.request.head);
             if answers {
-                job.outlet.send(&out, Memory::fds(&beside));
+                job.outlet.send(&out, &beside);
             }
             beside = None;
         }
     }
 }
 
-impl Job {
-    /// Says that there is no room for it.
-    fn refuse(self) {
-        let head = &self.request.head;
-        let reply = status_frame(head, Status::Busy);
-        match head.semantics {
-            Semantics::AtLeastOnce => {}
-            // Final, as every answer: a copy of the request that comes later is not executed either.
-            _ => self.peer.memory().complete(head.seq, Some(Saved::frame(&reply))),
-        }
-        self.outlet.ended(head);
-        self.outlet.send(&reply, &[]);
+/// One of the connections that a listener's pool serves.
+struct Counted<S>(Arc<Shared<S>>);
+
+impl<S> Counted<S> {
+    fn new(shared: Arc<Shared<S>>) -> Self {
+        shared.connections.fetch_add(1, Ordering::Relaxed);
+        Self(shared)
     }
 }
 
-impl Outlet {
-    fn running(&self) -> MutexGuard<'_, HashMap<(u64, u64), Arc<AtomicBool>>> {
-        // Nothing panics with the lock held.
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn job(self: &Arc<Self>, peer: Arc<Peer>, request: Request<'_>, fds: Vec<OwnedFd>) -> Job {
-        let arguments = match request.arguments {
-            Arguments::Here(bytes) => Arguments::Large(bytes.to_vec()),
-            Arguments::Large(bytes) => Arguments::Large(bytes),
-            Arguments::Missing => Arguments::Missing,
-        };
-        let Request { head, deadline, only_find, .. } = request;
-        let request = Request { head, arguments, deadline, only_find };
-        let cancelled = Arc::new(AtomicBool::new(false));
-        self.running().insert((head.token, head.seq), Arc::clone(&cancelled));
-        Job { outlet: Arc::clone(self), peer, request, fds, cancelled }
-    }
-
-    fn ended(&self, head: &RequestHead) {
-        self.running().remove(&(head.token, head.seq));
-    }
-
-    fn cancel(&self, token: u64, seq: u64) {
-        if let Some(cancelled) = self.running().get(&(token, seq)) {
-            cancelled.store(true, Ordering::Relaxed);
-        }
-    }
-
-    fn send(&self, frame: &[u8], fds: &[OwnedFd]) {
-        if self.broken.load(Ordering::Relaxed) {
-            return;
-        }
-        let mut tx = self.tx.lock().unwrap_or_else(PoisonError::into_inner);
-        let deadline = Instant::now() + self.timeout;
-        match tx.send_frame(frame, fds, Wait::Until(deadline)) {
-            Ok(()) => {}
-            // A datagram socket's client that is gone.
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
-            Err(_) => self.broken.store(true, Ordering::Relaxed),
-        }
+impl<S> Drop for Counted<S> {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -24,6 +24,7 @@ pub struct PoolOptions {
     pub(super) queue: usize,
     pub(super) on_full: OnFull,
     pub(super) reply_timeout: Duration,
+    pub(super) connections: usize,
 }
 
 impl Default for PoolOptions {
@@ -33,9 +34,15 @@ impl Default for PoolOptions {
 }
 
 impl PoolOptions {
-    /// Four workers and a queue of 64 calls, which lets clients wait when it is full.
+    /// Four workers and a queue of 64 calls, which lets clients wait when it is full, and 256 connections.
     pub const fn new() -> Self {
-        Self { workers: 4, queue: 64, on_full: OnFull::Wait, reply_timeout: Duration::from_secs(5) }
+        Self {
+            workers: 4,
+            queue: 64,
+            on_full: OnFull::Wait,
+            reply_timeout: Duration::from_secs(5),
+            connections: 256,
+        }
     }
 
     /// How many calls are executed at a time.
@@ -56,9 +63,17 @@ impl PoolOptions {
         self
     }
 
-    /// How long a worker waits for a client that does not take its replies; then the connection is given up.
+    /// How long a client may take no reply at all while there are some for it; then its connection is given up. No
+    /// worker waits for it: the replies are kept, and nothing is received by that connection meanwhile.
     pub const fn reply_timeout(mut self, timeout: Duration) -> Self {
         self.reply_timeout = timeout;
+        self
+    }
+
+    /// How many connections [`Pool::listen`](crate::Pool::listen) serves at a time; others wait to be accepted. Each
+    /// has a thread, and memory for one frame.
+    pub const fn connections(mut self, connections: usize) -> Self {
+        self.connections = connections;
         self
     }
 }

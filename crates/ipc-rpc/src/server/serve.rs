@@ -16,8 +16,8 @@ use crate::{Connection, Host, RecvFrame, SendFrame, Serve};
 ///
 /// # Errors
 ///
-/// What the link says, other than [`ErrorKind::Disconnected`]. What a client sends is no reason to end: what is no
-/// frame is ignored.
+/// What the link says, other than [`ErrorKind::Disconnected`]; [`ErrorKind::ResourceLimit`] when descriptors came for
+/// which this process has no room. What a client sends is no reason to end: what is no frame is ignored.
 ///
 /// # Examples
 ///
@@ -77,14 +77,15 @@ pub(crate) fn serve_connection<S: Serve>(
     turn: Option<Duration>,
     mut go_on: impl FnMut() -> bool,
 ) -> Result<()> {
-    connection.set_limits(link.max_frame(), link.passes_fds());
+    let passes_fds = link.passes_fds();
+    connection.set_limits(link.max_frame(), passes_fds);
     let mut buf = vec![0; host.options.max_frame as usize];
     let mut fds = Vec::new();
     while go_on() {
         let wait = turn.map_or(Wait::Forever, Wait::timeout);
         let len = match link.recv_frame(&mut buf, &mut fds, wait) {
             Ok(len) => len,
-            Err(error) => match after(&error, &mut link)? {
+            Err(error) => match after(&error, &mut link, passes_fds)? {
                 After::GoOn => continue,
                 After::End => return Ok(()),
             },
@@ -94,7 +95,7 @@ pub(crate) fn serve_connection<S: Serve>(
             let wait = turn.map_or(Wait::Forever, Wait::timeout);
             match link.send_frame(answer.bytes, answer.fds, wait) {
                 Ok(()) => break,
-                Err(error) => match after(&error, &mut link)? {
+                Err(error) => match after(&error, &mut link, passes_fds)? {
                     // The same frame again, which may have begun to go out.
                     After::GoOn if is_full(&error) && go_on() => {}
                     After::GoOn => break,
@@ -106,7 +107,7 @@ pub(crate) fn serve_connection<S: Serve>(
     Ok(())
 }
 
-fn is_full(error: &Error) -> bool {
+pub(super) fn is_full(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock)
 }
 
@@ -118,9 +119,15 @@ pub(super) enum After {
 
 /// What an error of a link means for a server.
 #[cold]
-pub(super) fn after(error: &Error, link: &mut (impl RecvFrame + ?Sized)) -> Result<After> {
+pub(super) fn after(
+    error: &Error,
+    link: &mut (impl RecvFrame + ?Sized),
+    passes_fds: bool,
+) -> Result<After> {
     /// A frame that is longer is not waited for.
     const LONGEST: usize = 1 << 20;
+    /// Of a stream's frame only the length may have come: who sends no more must not keep this thread busy.
+    const TURN: Duration = Duration::from_millis(50);
     match error.kind() {
         // `ConnectionRefused`: a client of a datagram socket is gone. Another may come to its address.
         ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::ConnectionRefused => {
@@ -130,14 +137,15 @@ pub(super) fn after(error: &Error, link: &mut (impl RecvFrame + ?Sized)) -> Resu
         // It stays where it is until somebody takes it.
         ErrorKind::MessageTooLarge { len, .. } if len <= LONGEST => {
             let mut fds: Vec<OwnedFd> = Vec::new();
-            match link.recv_frame(&mut vec![0; len], &mut fds, Wait::Never) {
+            match link.recv_frame(&mut vec![0; len], &mut fds, Wait::timeout(TURN)) {
                 Err(error) if error.kind() == ErrorKind::Disconnected => Ok(After::End),
                 Err(error) if !is_full(&error) => Err(error),
                 _ => Ok(After::GoOn),
             }
         }
-        // Descriptors that this process has no room for: the call is lost, and may come again.
-        ErrorKind::ResourceLimit { .. } => Ok(After::GoOn),
+        // Descriptors that this process has no room for. Their frame is lost, and its sender would wait for an answer
+        // without end: the end of the connection is one.
+        ErrorKind::ResourceLimit { .. } if !passes_fds => Ok(After::GoOn),
         _ => Err(error.clone()),
     }
 }

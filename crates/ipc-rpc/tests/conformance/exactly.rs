@@ -30,6 +30,8 @@ pub(crate) fn cases(harness: Harness) -> Harness {
         .test("exactly_once/a_call_of_another_life_is_answered_from_the_journal", replayed)
         .test("exactly_once/a_call_of_another_life_is_answered_although_its_time_is_over", late)
         .test("exactly_once/a_client_that_resumes_gets_the_reply_of_before", resumed)
+        .test("exactly_once/who_acknowledges_nothing_does_not_fill_the_journal", unacknowledged)
+        .test("exactly_once/a_journal_that_panics_fails_the_call_alone", journal_panics)
         .role("exactly_once/server", server)
 }
 
@@ -255,6 +257,69 @@ fn late() -> Checked {
         }
     }
     std::fs::remove_file(database())?;
+    Ok(())
+}
+
+fn unacknowledged() -> Checked {
+    const REPLIES: TableDefinition<'_, (u64, u64), &[u8]> = TableDefinition::new("ipc-rpc replies");
+    let host = host()?;
+    let mut connection = host.connection();
+    let mut session = Session::new(OnceClient::<()>::SERVICE, ClientId::random()?, 1, 1 << 16);
+    let mut hello = Vec::new();
+    session.hello(&mut hello);
+    let welcome = host.handle(&mut connection, &hello, &mut Vec::new()).expect("an answer");
+    let _ = session.on_frame(welcome.bytes);
+    let count = ipc_rpc::method_id("count", "(u64) -> u64");
+    let seq = session.begin(Semantics::ExactlyOnce, count, None)?;
+    session.frame(seq).push(7);
+    let mut frame = session.outgoing(seq, None).expect("it waits").0.to_vec();
+    for number in 1..=200_u32 {
+        // It says of every call that it has no reply to the first.
+        frame[16..24].copy_from_slice(&u64::from(number).to_le_bytes());
+        frame[24..28].copy_from_slice(&(number - 1).to_le_bytes());
+        let answer = host.handle(&mut connection, &frame, &mut Vec::new()).expect("an answer");
+        assert_eq!(answer.bytes[1], 0, "it is executed");
+    }
+    drop(host);
+    let transaction = Database::open(database())?.begin_read()?;
+    let records = redb::ReadableTableMetadata::len(&transaction.open_table(REPLIES)?)?;
+    assert!(records <= 64, "{records} replies of a client that may have 64 calls under way");
+    std::fs::remove_file(database())?;
+    Ok(())
+}
+
+#[derive(Debug)]
+struct Unreliable;
+
+impl ipc_rpc::Journal for Unreliable {
+    fn once(
+        &self,
+        _: ipc_rpc::CallId,
+        _: u64,
+        _: &mut Vec<u8>,
+        _: &mut dyn FnMut(&dyn std::any::Any, &mut Vec<u8>) -> ipc_rpc::Verdict,
+    ) -> ipc_core::Result<ipc_rpc::Once> {
+        panic!("as the test wants");
+    }
+
+    fn find(&self, _: ipc_rpc::CallId, _: &mut Vec<u8>) -> ipc_core::Result<bool> {
+        panic!("as the test wants");
+    }
+}
+
+fn journal_panics() -> Checked {
+    let (ours, theirs) = SocketOptions::new().pair_seqpacket()?;
+    let host = Host::new(OnceServer(Counting), &HostOptions::new())?.with_journal(Unreliable);
+    let server = std::thread::spawn(move || serve(theirs, &host));
+    let mut client = OnceClient::connect(ours, &ClientOptions::new())?;
+    let once = CallOptions::new().semantics(Semantics::ExactlyOnce);
+    for _ in 0..3 {
+        let error = client.with(once).count(1).unwrap_err();
+        assert_eq!(error, CallError::Failed(Status::JournalFailed));
+        assert_eq!(error.outcome(), ipc_rpc::Outcome::Unknown);
+    }
+    drop(client);
+    server.join().expect("the server does not panic")?;
     Ok(())
 }
 

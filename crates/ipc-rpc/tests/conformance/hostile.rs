@@ -18,6 +18,8 @@ pub(crate) fn cases(harness: Harness) -> Harness {
     harness
         .test("hostile/a_server_survives_100_000_inputs", server_survives)
         .test("hostile/a_client_survives_100_000_inputs", client_survives)
+        .test("hostile/who_does_not_know_a_token_does_nothing_to_its_client", forged)
+        .test("hostile/numbers_at_their_end_are_executed_once", last_numbers)
         .test("allocations/a_call_over_rings_makes_none", none)
         .test("hostile/no_length_makes_a_server_allocate_more_than_the_cap", lengths)
 }
@@ -196,6 +198,85 @@ fn client_survives() -> Checked {
         assert!(session.under_way() <= 64);
     }
     assert!(replies > 0, "no input was a reply");
+    Ok(())
+}
+
+/// A request with other numbers in its head.
+fn numbered(frame: &[u8], token: u64, seq: u64, low: u64) -> Vec<u8> {
+    let mut frame = frame.to_vec();
+    frame[8..16].copy_from_slice(&token.to_le_bytes());
+    frame[16..24].copy_from_slice(&seq.to_le_bytes());
+    let behind = u32::try_from(seq - low).expect("not so far");
+    frame[24..28].copy_from_slice(&behind.to_le_bytes());
+    frame
+}
+
+/// A call of `count` with the number 1, by a client that is let in, and its token.
+fn count_once(
+    host: &Host<TestServer<Tested>>,
+) -> Result<(Vec<u8>, u64), Box<dyn std::error::Error>> {
+    let (mut session, _) = requests(host, Semantics::AtMostOnce)?;
+    let seq =
+        session.begin(Semantics::AtMostOnce, ipc_rpc::method_id("count", "(u64) -> u64"), None)?;
+    session.frame(seq).push(1);
+    let frame = session.outgoing(seq, None).expect("open").0.to_vec();
+    let token = u64::from_le_bytes(frame[8..16].try_into()?);
+    Ok((frame, token))
+}
+
+fn status_of(
+    host: &Host<TestServer<Tested>>,
+    connection: &mut ipc_rpc::Connection,
+    frame: &[u8],
+) -> Status {
+    match host.handle(connection, frame, &mut Vec::new()).and_then(|it| wire::decode(it.bytes)) {
+        Some(Frame::Reply(head, _)) => head.status,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn forged() -> Checked {
+    let tested = Tested::default();
+    let host = Host::new(TestServer(tested.clone()), &HostOptions::new())?;
+    let (frame, token) = count_once(&host)?;
+    let mut strange = host.connection();
+    let mut random = Random(7);
+    for _ in 0..1000 {
+        let guess = random.next();
+        let request = numbered(&frame, guess, 9, 9);
+        assert_eq!(status_of(&host, &mut strange, &request), Status::UnknownClient);
+        // All is acknowledged; the call is cancelled.
+        for kind in [7, 6] {
+            let mut note = [0; 24];
+            note[0] = kind;
+            note[8..16].copy_from_slice(&guess.to_le_bytes());
+            note[16..].copy_from_slice(&if kind == 7 { u64::MAX } else { 9 }.to_le_bytes());
+            assert!(host.handle(&mut strange, &note, &mut Vec::new()).is_none());
+        }
+    }
+    assert!(tested.0.counts().is_empty(), "nothing was executed for a stranger");
+    let own = numbered(&frame, token, 9, 9);
+    assert_eq!(status_of(&host, &mut host.connection(), &own), Status::Ok);
+    Ok(())
+}
+
+fn last_numbers() -> Checked {
+    let tested = Tested::default();
+    let host = Host::new(TestServer(tested.clone()), &HostOptions::new())?;
+    let (frame, token) = count_once(&host)?;
+    let mut connection = host.connection();
+    for _ in 0..3 {
+        for seq in [u64::MAX, u64::MAX - 1] {
+            let request = numbered(&frame, token, seq, u64::MAX - 1);
+            assert_eq!(status_of(&host, &mut connection, &request), Status::Ok);
+        }
+        // Below what was acknowledged, however far.
+        for seq in [0, 1, 9, u64::MAX - 2, u64::MAX - 64] {
+            let request = numbered(&frame, token, seq, seq);
+            assert_eq!(status_of(&host, &mut connection, &request), Status::Stale);
+        }
+    }
+    assert_eq!(tested.0.counts().get(&1), Some(&2), "each of two calls, once");
     Ok(())
 }
 

@@ -1,6 +1,5 @@
 //! What is promised of calls, over every transport, over bad networks, and with servers that are killed.
 
-#[cfg(feature = "redb")]
 mod exactly;
 mod failures;
 mod hostile;
@@ -10,6 +9,7 @@ mod network;
 mod promises;
 mod servers;
 mod service;
+mod strained;
 mod transports;
 
 use std::process::ExitCode;
@@ -25,7 +25,9 @@ fn main() -> ExitCode {
         model::cases,
         promises::cases,
         servers::cases,
+        strained::cases,
         transports::cases,
+        exactly::cases,
     ] {
         harness = part(harness);
     }
@@ -36,14 +38,5 @@ fn main() -> ExitCode {
             ("matchmaker", "there is nothing of that name"),
         ]);
     });
-    #[cfg(feature = "redb")]
-    let harness = exactly::cases(harness);
-    #[cfg(not(feature = "redb"))]
-    let harness = harness.test("exactly_once", no_journal);
     harness.run()
-}
-
-#[cfg(not(feature = "redb"))]
-fn no_journal() {
-    ipc_testkit::skip("this build is without a journal: cargo test -p ipc-rpc --all-features")
 }

@@ -20,6 +20,7 @@ pub(crate) fn cases(harness: Harness) -> Harness {
         .test("matchmaker/a_server_that_is_killed_is_not_found_any_more", killed)
         .test("matchmaker/a_lease_that_nobody_renews_ends", stopped)
         .test("matchmaker/a_name_belongs_to_who_has_it", taken)
+        .test("matchmaker/a_long_list_is_no_trouble", long_list)
         .test("matchmaker/static_addresses_are_found_in_the_same_way", static_addresses)
         .role("matchmaker/server", server)
 }
@@ -136,6 +137,26 @@ fn taken() -> Checked {
         drop(first);
         let _second = register()?.register("name", 1, &address, hour)?;
         let error = register()?.register("", 1, &address, hour).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        Ok(())
+    })
+}
+
+fn long_list() -> Checked {
+    /// More than a frame holds, as long as names and paths can be.
+    const SERVICES: usize = 200;
+    with_matchmaker(|| {
+        let address = Address::Unix(format!("/{}", "a".repeat(106)).into());
+        let mut registered = Vec::new();
+        for number in 0..SERVICES {
+            let register = Register::connect(path(), Wait::Forever)?;
+            let name = format!("{number:0255}");
+            registered.push(register.register(&name, 1, &address, Duration::from_secs(3600))?);
+        }
+        let mut register = Register::connect(path(), Wait::Forever)?;
+        assert_eq!(register.list()?.len(), SERVICES);
+        let address = Address::Unix("/too/long".repeat(100).into());
+        let error = register.register("other", 1, &address, Duration::from_secs(1)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         Ok(())
     })

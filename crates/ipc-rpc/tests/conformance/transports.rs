@@ -13,7 +13,7 @@ use crate::service::{NoQuotient, Served, TestClient, crossed};
 type Checked = Result<(), Box<dyn std::error::Error>>;
 
 pub(crate) fn cases(harness: Harness) -> Harness {
-    let harness = harness
+    harness
         .test("transports/unix_seqpacket", unix_seqpacket)
         .test("transports/unix_seqpacket_with_fds", unix_seqpacket_with_fds)
         .test("transports/unix_stream", unix_stream)
@@ -23,12 +23,8 @@ pub(crate) fn cases(harness: Harness) -> Harness {
         .test("transports/shm_rings", shm_rings)
         .test("transports/pipes", pipes)
         .test("transports/posix_queues", posix_queues)
-        .test("transports/sysv_queues", sysv_queues);
-    #[cfg(feature = "kcp")]
-    let harness = harness.test("transports/kcp", over_kcp);
-    #[cfg(not(feature = "kcp"))]
-    let harness = harness.test("transports/kcp", no_kcp);
-    harness
+        .test("transports/sysv_queues", sysv_queues)
+        .test("transports/kcp", over_kcp)
 }
 
 /// Over a link that tells the server when the client is gone.
@@ -144,13 +140,7 @@ fn sysv_queues() -> Checked {
     check_and_stop(ours, theirs, &ClientOptions::new().max_frame(8192))
 }
 
-#[cfg(feature = "kcp")]
 fn over_kcp() -> Checked {
     let (ours, theirs) = ipc_sock::kcp::SocketOptions::new().pair_messages()?;
     check(ours, theirs, &ClientOptions::new())
-}
-
-#[cfg(not(feature = "kcp"))]
-fn no_kcp() {
-    ipc_testkit::skip("this build is without KCP: cargo test -p ipc-rpc --all-features")
 }

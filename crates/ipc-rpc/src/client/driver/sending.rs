@@ -5,19 +5,35 @@ use std::time::{Duration, Instant};
 use ipc_core::{Error, ErrorKind, Result, Wait};
 use serde::Serialize;
 
+use super::super::session::Session;
 use super::{Client, OP, Step, is_full};
 use crate::marshal::{self, NotEncoded};
 use crate::wire::{IN_MEMFD, REQUEST};
 use crate::{CallError, Outcome, RecvFrame, SendFrame, fds, large};
 
+/// A call without its arguments. It must not be sent, also when what writes them panics.
+struct Unwritten<'a> {
+    session: &'a mut Session,
+    seq: u64,
+}
+
+impl Drop for Unwritten<'_> {
+    fn drop(&mut self) {
+        self.session.finish(self.seq);
+    }
+}
+
 impl<L: SendFrame + RecvFrame> Client<L> {
-    /// Writes the arguments behind the head.
+    /// Writes the arguments behind the head. If that fails, the call is over.
     #[inline]
     pub(super) fn marshal<A: Serialize>(&mut self, seq: u64, arguments: &A) -> Result<()> {
         let max = self.session.max_request().min(self.max_frame);
         let passes_fds = self.link.passes_fds();
-        let frame = self.session.frame(seq);
+        let unwritten = Unwritten { session: &mut self.session, seq };
         let cap = if passes_fds { self.options.max_large.saturating_add(REQUEST) } else { max };
+        // Those of a call whose arguments panicked are not those of this one.
+        drop(fds::take_outgoing());
+        let frame = unwritten.session.frame(seq);
         let written = marshal::append(arguments, frame, cap);
         let mut beside = fds::take_outgoing();
         match written {
@@ -44,8 +60,9 @@ impl<L: SendFrame + RecvFrame> Client<L> {
                 return Err(Error::new(ErrorKind::Unsupported, OP)
                     .with_note("no descriptor goes over this link: ipc_rpc::WithFds does that"));
             }
-            self.session.set_beside(seq, beside);
+            unwritten.session.set_beside(seq, beside);
         }
+        std::mem::forget(unwritten);
         Ok(())
     }
 
@@ -115,16 +132,15 @@ impl<L: SendFrame + RecvFrame> Client<L> {
     #[cold]
     pub(super) fn until_room(&mut self, deadline: Option<Instant>) -> Result<(), CallError> {
         while !self.session.has_room() {
-            if self.session.unanswered(0).is_none() && self.all_kept() {
+            if self.oldest_is_kept() {
                 let error = Error::new(ErrorKind::WouldBlock, OP).with_note(
                     "as many results as the window holds have come and nobody has asked for them: finish some",
                 );
                 return Err(CallError::not_sent(error));
             }
             let wait = deadline.map_or(Wait::Forever, Wait::Until);
-            if self.step(wait, deadline, None)? == Step::Nothing
-                && deadline.is_some_and(|it| it <= Instant::now())
-            {
+            let _ = self.step(wait, deadline, None)?;
+            if !self.session.has_room() && deadline.is_some_and(|it| it <= Instant::now()) {
                 return Err(CallError::not_sent(Error::new(ErrorKind::TimedOut, OP)));
             }
         }
@@ -132,7 +148,7 @@ impl<L: SendFrame + RecvFrame> Client<L> {
     }
 
     /// Whether the oldest call has its result: no room is made by receiving more.
-    fn all_kept(&self) -> bool {
+    fn oldest_is_kept(&self) -> bool {
         self.session.finished(self.session.low()).is_some()
     }
 }
