@@ -1,18 +1,20 @@
 //! Calls: the message is the argument of a call, and the answer is its result.
 //!
-//! The responder executes the call when it receives, as a server does, and the method computes the answer. When
-//! the loop comes with the same answer, to send it, the reply goes out. So each round trip is a whole call: a stub, a
-//! request, a dispatcher, a method, the reply cache, a reply.
+//! What the loop does between receiving and sending is the method's work: when it receives, it is shown the
+//! argument, which is the end of the request's frame; when it comes with the answer, the call is executed, and the
+//! method returns that. So each round trip is a whole call, every step of it once: a stub, a request, a dispatcher, a
+//! method, the reply cache, a reply.
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use ipc_bench_schema::{Variant, WaitMode};
 use ipc_core::{ErrorKind, Framed, Mechanism, Wait};
 use ipc_rpc::serde_bytes::Bytes;
+use ipc_rpc::wire::REQUEST;
 use ipc_rpc::{
     CallError, Client, ClientOptions, Connection, Ends, Host, HostOptions, Pipelined, RecvFrame,
     SendFrame, Ticket,
@@ -25,7 +27,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::ends::{Handed, Source};
 use crate::link::{Link, Setup, adopt_ends, give_ends, run};
-use crate::payload::fill;
 use crate::{Subject, VariantEntry};
 
 /// Over two rings.
@@ -166,7 +167,7 @@ struct Payload {
 }
 
 impl Payload {
-    const SHORT: usize = 128;
+    const SHORT: usize = 64;
 
     fn new(bytes: &[u8]) -> Self {
         let mut payload = Self { len: bytes.len(), short: [0; Self::SHORT], long: Vec::new() };
@@ -177,15 +178,14 @@ impl Payload {
         payload
     }
 
-    fn bytes(&mut self) -> &mut [u8] {
-        if self.len > Self::SHORT { &mut self.long } else { &mut self.short[..self.len] }
+    fn bytes(&self) -> &[u8] {
+        if self.len > Self::SHORT { &self.long } else { &self.short[..self.len] }
     }
 }
 
 impl Serialize for Payload {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let long = self.len > Self::SHORT;
-        serializer.serialize_bytes(if long { &self.long } else { &self.short[..self.len] })
+        serializer.serialize_bytes(self.bytes())
     }
 }
 
@@ -207,22 +207,29 @@ impl<'de> Deserialize<'de> for Payload {
     }
 }
 
-/// Answers each message with the one that the loop will come with, and shows it what came.
+/// Answers with what the loop has come with.
 #[derive(Default)]
 struct Answering(RefCell<Vec<u8>>);
 
 impl Exchange for Answering {
-    fn exchange(&self, _: &ipc_rpc::Call<'_>, message: &Bytes) -> Payload {
-        let mut seen = self.0.borrow_mut();
-        seen.clear();
-        seen.extend_from_slice(message);
-        let mut answer = Payload::new(message);
-        let mut seq = [0; 8];
-        let known = message.len().min(8);
-        seq[..known].copy_from_slice(&message[..known]);
-        fill(answer.bytes(), !u64::from_le_bytes(seq));
-        answer
+    fn exchange(&self, _: &ipc_rpc::Call<'_>, _: &Bytes) -> Payload {
+        Payload::new(&self.0.borrow())
     }
+}
+
+/// The argument at the end of a request's frame, after its length.
+fn argument(frame: &[u8]) -> Option<&[u8]> {
+    let mut bytes = frame.get(REQUEST..)?;
+    let mut len = 0;
+    for shift in (0..usize::BITS).step_by(7) {
+        let (byte, rest) = bytes.split_first()?;
+        bytes = rest;
+        len |= usize::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    (bytes.len() == len).then_some(bytes)
 }
 
 /// Either side.
@@ -242,9 +249,10 @@ struct Serving<T: Transport> {
     link: T::Link,
     host: Host<ExchangeServer<Answering>>,
     connection: Connection,
+    /// The frame that came.
     buf: Vec<u8>,
+    len: usize,
     fds: Vec<OwnedFd>,
-    answer: Vec<u8>,
     wait: Waits,
 }
 
@@ -260,19 +268,19 @@ impl<T: Transport> Serving<T> {
         }
     }
 
-    /// Receives a frame and does what it asks for.
     fn receive(&mut self, wait: WaitMode) -> Result<()> {
         let wait = self.wait_as(wait);
-        let len = run(wait, |wait| self.link.recv_frame(&mut self.buf, &mut self.fds, wait))?;
-        let answer = self.host.handle(&mut self.connection, &self.buf[..len], &mut self.fds);
-        self.answer.clear();
-        self.answer.extend_from_slice(answer.context("a frame without an answer")?.bytes);
+        self.len = run(wait, |wait| self.link.recv_frame(&mut self.buf, &mut self.fds, wait))?;
         Ok(())
     }
 
+    /// Does what the frame asks for, and answers.
     fn answer(&mut self, wait: WaitMode) -> Result<()> {
         let wait = self.wait_as(wait);
-        run(wait, |wait| self.link.send_frame(&self.answer, &[], wait))
+        let frame = &self.buf[..self.len];
+        let answer = self.host.handle(&mut self.connection, frame, &mut self.fds);
+        let answer = answer.context("a frame without an answer")?;
+        run(wait, |wait| self.link.send_frame(answer.bytes, answer.fds, wait))
     }
 }
 
@@ -298,8 +306,8 @@ impl<T: Transport> Link for Rpc<T> {
             connection: host.connection(),
             host,
             buf: vec![0; frame(setup).max(1024) as usize],
+            len: 0,
             fds: Vec::new(),
-            answer: Vec::new(),
             wait: None,
         };
         // The client's hello.
@@ -319,9 +327,10 @@ impl<T: Transport> Link for Rpc<T> {
                 Ok(())
             }
             Self::Server(serving) => {
-                if !serving.answer.ends_with(msg) {
-                    bail!("the method has answered with something else");
-                }
+                let mut answer = serving.host.service().0.0.borrow_mut();
+                answer.clear();
+                answer.extend_from_slice(msg);
+                drop(answer);
                 serving.answer(wait)
             }
         }
@@ -332,7 +341,7 @@ impl<T: Transport> Link for Rpc<T> {
             Self::Client { client, ticket, wait: waits } => {
                 let ticket = ticket.take().context("no call is under way")?;
                 let rest = waits.map_or(wait, |(_, rest)| rest);
-                let mut payload = await_result(client.caller().client_mut(), ticket, rest)?;
+                let payload = await_result(client.caller().client_mut(), ticket, rest)?;
                 let bytes = payload.bytes();
                 let len = bytes.len().min(buf.len());
                 buf[..len].copy_from_slice(&bytes[..len]);
@@ -340,7 +349,8 @@ impl<T: Transport> Link for Rpc<T> {
             }
             Self::Server(serving) => {
                 serving.receive(wait)?;
-                let seen = serving.host.service().0.0.borrow();
+                let frame = &serving.buf[..serving.len];
+                let seen = argument(frame).context("a frame that is no request")?;
                 let len = seen.len().min(buf.len());
                 buf[..len].copy_from_slice(&seen[..len]);
                 Ok(seen.len())

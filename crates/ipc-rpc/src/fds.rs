@@ -59,12 +59,12 @@ impl AsFd for Fd {
 struct Marshalling {
     incoming: RefCell<Vec<Option<OwnedFd>>>,
     outgoing: RefCell<Vec<OwnedFd>>,
-    /// Whether there is anything in either, which is cheap to ask.
-    used: Cell<bool>,
 }
 
 thread_local! {
     static MARSHALLING: Marshalling = Marshalling::default();
+    /// Whether there is anything outgoing: asked by every call, and cheap, since it needs no destructor.
+    static USED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Its number among the descriptors that go with the frame.
@@ -76,7 +76,7 @@ impl Serialize for Fd {
             if outgoing.len() == MOST {
                 return None;
             }
-            it.used.set(true);
+            USED.set(true);
             outgoing.push(copy);
             u8::try_from(outgoing.len() - 1).ok()
         });
@@ -97,7 +97,13 @@ impl<'de> Deserialize<'de> for Fd {
 }
 
 /// Runs `read`, which finds these descriptors. Those that it does not take are closed.
+#[inline]
 pub(crate) fn with_incoming<T>(fds: &mut Vec<OwnedFd>, read: impl FnOnce() -> T) -> T {
+    if fds.is_empty() { read() } else { with_some(fds, read) }
+}
+
+#[cold]
+fn with_some<T>(fds: &mut Vec<OwnedFd>, read: impl FnOnce() -> T) -> T {
     /// Also when `read` panics: the next frame's descriptors must not stand behind those of this one.
     struct CloseRest;
     impl Drop for CloseRest {
@@ -106,9 +112,6 @@ pub(crate) fn with_incoming<T>(fds: &mut Vec<OwnedFd>, read: impl FnOnce() -> T)
         }
     }
 
-    if fds.is_empty() {
-        return read();
-    }
     let _rest = CloseRest;
     MARSHALLING.with(|it| it.incoming.borrow_mut().extend(fds.drain(..).map(Some)));
     read()
@@ -117,13 +120,14 @@ pub(crate) fn with_incoming<T>(fds: &mut Vec<OwnedFd>, read: impl FnOnce() -> T)
 /// The descriptors of what was written since this was called last.
 #[inline]
 pub(crate) fn take_outgoing() -> Beside {
-    MARSHALLING.with(|it| {
-        if !it.used.replace(false) {
-            return None;
-        }
-        let fds: Vec<_> = it.outgoing.borrow_mut().drain(..).collect();
-        (!fds.is_empty()).then(|| fds.into())
-    })
+    if USED.get() { take_some() } else { None }
+}
+
+#[cold]
+fn take_some() -> Beside {
+    USED.set(false);
+    let fds = MARSHALLING.with(|it| std::mem::take(&mut *it.outgoing.borrow_mut()));
+    (!fds.is_empty()).then(|| fds.into())
 }
 
 #[cfg(test)]

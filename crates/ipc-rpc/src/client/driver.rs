@@ -13,7 +13,7 @@ use super::ClientOptions;
 use super::event::Finished;
 use super::session::{Session, WINDOW};
 use crate::marshal;
-use crate::wire::{IN_MEMFD, ReplyHead};
+use crate::wire::{self, IN_MEMFD, ReplyHead};
 use crate::{
     CallError, CallOptions, ClientId, ConnectError, Outcome, RecvFrame, SendFrame, ServiceInfo,
     Status, fds, large,
@@ -249,7 +249,7 @@ impl<L: SendFrame + RecvFrame> Client<L> {
                 }
             };
             match step {
-                Step::Answer(head, len) => return self.answer(head, len).map(Some),
+                Step::Answer(len) => return self.answer(len).map(Some),
                 Step::Something => {
                     if let Some(result) = self.kept(seq) {
                         return result.map(Some);
@@ -297,8 +297,9 @@ impl<L: SendFrame + RecvFrame> Client<L> {
 
     /// The result of a call whose reply was received just now.
     #[inline]
-    fn answer<T: DeserializeOwned>(&mut self, head: ReplyHead, len: usize) -> Result<T, CallError> {
-        let result = &self.buf[len.min(crate::wire::REPLY)..len];
+    fn answer<T: DeserializeOwned>(&mut self, len: usize) -> Result<T, CallError> {
+        // It was read as one before; its head is dearer to hand on than to read again.
+        let (head, result) = wire::reply(&self.buf[..len]).ok_or(CallError::BadReply)?;
         let result = read(head, result, &mut self.fds, self.options.max_large);
         self.session.finish(head.seq);
         result
@@ -331,7 +332,7 @@ pub(super) enum Step {
     /// Something that may have changed what is known.
     Something,
     /// The reply that is waited for is in the buffer, which has so many bytes of it.
-    Answer(ReplyHead, usize),
+    Answer(usize),
 }
 
 mod sending;

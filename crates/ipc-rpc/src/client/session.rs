@@ -162,6 +162,7 @@ impl Session {
     }
 
     /// The longest frame that the server receives.
+    #[inline]
     pub(crate) fn max_request(&self) -> usize {
         self.server.map_or(REQUEST, |it| it.max_frame)
     }
@@ -178,6 +179,7 @@ impl Session {
 
     /// Whether one call more can be begun.
     #[must_use]
+    #[inline]
     pub fn has_room(&self) -> bool {
         let window = self.server.map_or(WINDOW as u64, |it| it.window);
         self.next - self.low < window
@@ -209,9 +211,7 @@ impl Session {
         slot.semantics = semantics;
         slot.under = 0;
         slot.beside = None;
-        slot.frame.clear();
-        let head = RequestHead { semantics, flags, method, token, seq, low, budget };
-        slot.frame.extend_from_slice(&head.encode());
+        RequestHead { semantics, flags, method, token, seq, low, budget }.write(&mut slot.frame);
         Ok(seq)
     }
 
@@ -220,6 +220,7 @@ impl Session {
     /// # Panics
     ///
     /// If no such call was begun.
+    #[inline]
     pub fn frame(&mut self, seq: u64) -> &mut Vec<u8> {
         let slot = &mut self.slots[index(seq)];
         assert!(slot.seq == seq && slot.state == State::Waiting, "no such call was begun");
@@ -273,8 +274,10 @@ impl Session {
     /// Reads a frame from the server. What makes no sense, or comes too late, is [`Event::Nothing`].
     #[inline]
     pub fn on_frame<'a>(&mut self, bytes: &'a [u8]) -> Event<'a> {
+        if let Some((head, result)) = wire::reply(bytes) {
+            return self.on_reply(head, result);
+        }
         match wire::decode(bytes) {
-            Some(Frame::Reply(head, result)) => self.on_reply(head, result),
             Some(Frame::Welcome(welcome)) => self.on_welcome(&welcome),
             Some(Frame::Refused(refused)) => self.on_refused(&refused),
             _ => Event::Nothing,
@@ -379,8 +382,12 @@ impl Session {
         }
         slot.state = State::Free;
         slot.beside = None;
-        slot.frame.shrink_to(KEPT);
-        slot.reply.shrink_to(KEPT);
+        for memory in [&mut slot.frame, &mut slot.reply] {
+            if memory.capacity() > KEPT {
+                memory.clear();
+                memory.shrink_to(KEPT);
+            }
+        }
         while self.low < self.next {
             let slot = &self.slots[index(self.low)];
             if slot.seq == self.low && slot.state != State::Free {

@@ -8,7 +8,7 @@ use super::execute::Execution;
 use super::memory::{Arrival, Memory};
 use super::table::Peer;
 use crate::fds::Beside;
-use crate::wire::{self, Frame, IN_MEMFD, REPLY, ReplyHead, RequestHead};
+use crate::wire::{self, Frame, IN_MEMFD, ReplyHead, RequestHead};
 use crate::{Host, Semantics, Serve, Status};
 
 /// What a server knows of one connection.
@@ -46,16 +46,30 @@ pub struct Answer<'a> {
 /// What a frame asks for.
 #[derive(Debug)]
 pub(super) enum Asked<'a> {
+    /// No more than this.
+    Plain(Plain),
+    /// To execute a call of the connection's peer.
+    Execute(Request<'a>),
+}
+
+/// What is asked for but for a call.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Plain {
     Nothing,
     /// To send what is in the connection's `out`.
     Answer,
-    /// To execute a call of the connection's peer.
-    Execute(Request<'a>),
     /// To leave off a call.
     Cancel {
         token: u64,
         seq: u64,
     },
+}
+
+/// What is to be done about a request.
+#[derive(Debug, Clone, Copy)]
+enum Decision {
+    Execute { only_find: bool },
+    Not(Plain),
 }
 
 /// A call that is to be executed.
@@ -77,6 +91,26 @@ pub(super) enum Arguments<'a> {
     /// In a memfd, the first of the descriptors. It is read when the call is executed, so that calls that wait
     /// take none of this process's memory for it.
     InMemfd,
+}
+
+impl Limits {
+    /// Whether it can carry a reply, which may have been made for another link.
+    fn carry(&self, reply: &[u8], beside: &Beside) -> bool {
+        reply.len() <= self.max_frame && (beside.is_none() || self.passes_fds)
+    }
+}
+
+impl<'a> Request<'a> {
+    #[inline]
+    fn new(head: RequestHead, arguments: &'a [u8], only_find: bool) -> Self {
+        let arguments = if head.flags & IN_MEMFD == 0 {
+            Arguments::Here(arguments)
+        } else {
+            Arguments::InMemfd
+        };
+        let deadline = head.budget.and_then(|budget| Instant::now().checked_add(budget));
+        Self { head, arguments, deadline, only_find }
+    }
 }
 
 impl Connection {
@@ -103,14 +137,15 @@ impl Connection {
 
     /// Writes an answer that is a status alone.
     pub(super) fn status(&mut self, head: &RequestHead, status: Status) {
-        self.out.clear();
-        self.out.extend_from_slice(&status_frame(head, status));
+        status_frame(head, status, &mut self.out);
         self.beside = None;
     }
 }
 
-pub(super) fn status_frame(head: &RequestHead, status: Status) -> [u8; REPLY] {
-    ReplyHead { status, flags: 0, detail: 0, token: head.token, seq: head.seq }.encode()
+/// Makes an answer that is a status alone all that is in `out`.
+#[inline]
+pub(super) fn status_frame(head: &RequestHead, status: Status, out: &mut Vec<u8>) {
+    ReplyHead { status, flags: 0, detail: 0, token: head.token, seq: head.seq }.write(out);
 }
 
 impl<S: Serve> Host<S> {
@@ -143,66 +178,70 @@ impl<S: Serve> Host<S> {
         frame: &[u8],
         fds: &mut Vec<OwnedFd>,
     ) -> Option<Answer<'c>> {
-        match self.receive(connection, frame) {
-            Asked::Nothing | Asked::Cancel { .. } => {
-                fds.clear();
-                return None;
-            }
-            Asked::Answer => fds.clear(),
-            Asked::Execute(request) => {
-                let peer = connection.peer.as_ref()?;
-                let execution = Execution {
-                    peer,
-                    connection: connection.id,
-                    limits: connection.limits,
-                    cancelled: None,
-                };
-                let answers = self.execute(
-                    &execution,
-                    &request,
-                    std::mem::take(fds),
-                    &mut connection.out,
-                    &mut connection.beside,
-                );
-                if !answers {
-                    return None;
+        let asked = match wire::request(frame) {
+            // A request goes from hand to hand as rarely as can be: it is what all this is about.
+            Some((head, arguments)) => match self.ask(connection, &head) {
+                Decision::Execute { only_find } => {
+                    let request = Request::new(head, arguments, only_find);
+                    let execution = Execution {
+                        peer: connection.peer.as_ref()?,
+                        connection: connection.id,
+                        limits: connection.limits,
+                        cancelled: None,
+                    };
+                    let (out, beside) = (&mut connection.out, &mut connection.beside);
+                    self.execute(&execution, &request, std::mem::take(fds), out, beside);
+                    return Some(connection.answer());
                 }
-            }
+                Decision::Not(asked) => asked,
+            },
+            None => self.other(connection, frame),
+        };
+        fds.clear();
+        match asked {
+            Plain::Answer => Some(connection.answer()),
+            Plain::Nothing | Plain::Cancel { .. } => None,
         }
-        Some(connection.answer())
     }
 
     /// Finds out what a frame asks for.
-    #[inline]
     pub(super) fn receive<'f>(&self, connection: &mut Connection, frame: &'f [u8]) -> Asked<'f> {
+        match wire::request(frame) {
+            Some((head, arguments)) => match self.ask(connection, &head) {
+                Decision::Execute { only_find } => {
+                    Asked::Execute(Request::new(head, arguments, only_find))
+                }
+                Decision::Not(asked) => Asked::Plain(asked),
+            },
+            None => Asked::Plain(self.other(connection, frame)),
+        }
+    }
+
+    /// What a frame asks for that is no request.
+    #[cold]
+    fn other(&self, connection: &mut Connection, frame: &[u8]) -> Plain {
         match wire::decode(frame) {
-            Some(Frame::Request(head, arguments)) => self.ask(connection, head, arguments),
             Some(Frame::Hello(hello)) => {
                 self.greet(&hello, &mut connection.peer, &mut connection.out);
                 connection.beside = None;
-                Asked::Answer
+                Plain::Answer
             }
             Some(Frame::Done { token, low }) => {
                 if let Some(peer) = self.peer(&mut connection.peer, token) {
                     peer.memory().advance(low);
                 }
-                Asked::Nothing
+                Plain::Nothing
             }
-            Some(Frame::Cancel { token, seq }) => Asked::Cancel { token, seq },
-            _ => Asked::Nothing,
+            Some(Frame::Cancel { token, seq }) => Plain::Cancel { token, seq },
+            _ => Plain::Nothing,
         }
     }
 
     #[inline]
-    fn ask<'f>(
-        &self,
-        connection: &mut Connection,
-        head: RequestHead,
-        arguments: &'f [u8],
-    ) -> Asked<'f> {
+    fn ask(&self, connection: &mut Connection, head: &RequestHead) -> Decision {
         let Some(peer) = self.peer(&mut connection.peer, head.token) else {
-            connection.status(&head, Status::UnknownClient);
-            return Asked::Answer;
+            connection.status(head, Status::UnknownClient);
+            return Decision::Not(Plain::Answer);
         };
         let mut memory = peer.memory();
         let arrival = if head.semantics == Semantics::AtLeastOnce {
@@ -211,33 +250,28 @@ impl<S: Serve> Host<S> {
         } else {
             memory.arrive(head.seq, head.low)
         };
-        let only_find = match (arrival, head.semantics) {
-            (Arrival::New, _) => false,
-            (Arrival::Running, _) => return Asked::Nothing,
+        match (arrival, head.semantics) {
+            (Arrival::New, _) => return Decision::Execute { only_find: false },
+            (Arrival::Evicted, Semantics::ExactlyOnce) => {
+                return Decision::Execute { only_find: true };
+            }
+            (Arrival::Running, _) => return Decision::Not(Plain::Nothing),
             (Arrival::Saved, _) => {
-                if let Some((reply, beside)) = memory.saved(head.seq) {
+                if let Some((reply, beside)) = memory.saved(head.seq)
+                    && connection.limits.carry(reply, beside)
+                {
                     connection.out.clear();
                     connection.out.extend_from_slice(reply);
                     connection.beside.clone_from(beside);
+                    return Decision::Not(Plain::Answer);
                 }
-                return Asked::Answer;
             }
             // Its sender sends it once: this is a copy that the network made.
-            (_, Semantics::Maybe) => return Asked::Nothing,
-            (Arrival::Evicted, Semantics::ExactlyOnce) => true,
-            (Arrival::Evicted | Arrival::Stale, _) => {
-                drop(memory);
-                connection.status(&head, Status::Stale);
-                return Asked::Answer;
-            }
-        };
+            (_, Semantics::Maybe) => return Decision::Not(Plain::Nothing),
+            (Arrival::Evicted | Arrival::Stale, _) => {}
+        }
         drop(memory);
-        let arguments = if head.flags & IN_MEMFD == 0 {
-            Arguments::Here(arguments)
-        } else {
-            Arguments::InMemfd
-        };
-        let deadline = head.budget.and_then(|budget| Instant::now().checked_add(budget));
-        Asked::Execute(Request { head, arguments, deadline, only_find })
+        connection.status(head, Status::Stale);
+        Decision::Not(Plain::Answer)
     }
 }

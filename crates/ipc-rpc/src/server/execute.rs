@@ -27,8 +27,7 @@ pub(super) struct Execution<'a> {
 }
 
 impl<S: Serve> Host<S> {
-    /// Executes a call, if it is not too late, puts the reply into `out`, and remembers it. `false` if there is
-    /// nothing to send.
+    /// Executes a call, if it is not too late, puts the reply into `out`, and remembers it.
     #[inline]
     pub(super) fn execute(
         &self,
@@ -37,7 +36,7 @@ impl<S: Serve> Host<S> {
         fds: Vec<OwnedFd>,
         out: &mut Vec<u8>,
         beside: &mut Beside,
-    ) -> bool {
+    ) {
         let head = &request.head;
         *beside = None;
         let over = if execution.cancelled.is_some_and(|it| it.load(Ordering::Relaxed)) {
@@ -50,21 +49,19 @@ impl<S: Serve> Host<S> {
         if head.semantics == Semantics::ExactlyOnce {
             self.execute_once(execution, request, over, fds, out);
         } else if let Some(status) = over {
-            out.clear();
-            out.extend_from_slice(&status_frame(head, status));
+            status_frame(head, status, out);
         } else {
             self.run(execution, request, fds, None, out, beside);
         }
         let packed = self.fit(execution, request, out, beside);
         let reply = match head.semantics {
-            Semantics::AtLeastOnce => return true,
+            Semantics::AtLeastOnce => return,
             Semantics::Maybe => None,
             Semantics::AtMostOnce | Semantics::ExactlyOnce => {
                 Some(Saved { frame: out, beside, packed })
             }
         };
         execution.peer.memory().complete(head.seq, reply);
-        true
     }
 
     /// Runs the method, and writes its reply.
@@ -98,8 +95,7 @@ impl<S: Serve> Host<S> {
             transaction,
             fds: RefCell::new(fds),
         };
-        out.clear();
-        out.extend_from_slice(&status_frame(head, Status::Ok));
+        status_frame(head, Status::Ok, out);
         let max = self.longest(execution, request);
         let mut results = Results { out, max, beside: None };
         let dispatched = match arguments {
@@ -133,8 +129,7 @@ impl<S: Serve> Host<S> {
         };
         *beside = None;
         let reply = ReplyHead { status, flags: 0, detail, token: head.token, seq: head.seq };
-        out.clear();
-        out.extend_from_slice(&reply.encode());
+        reply.write(out);
         if status == Status::ReplyTooLarge {
             out.extend_from_slice(&u32::try_from(max).unwrap_or(u32::MAX).to_le_bytes());
         }
@@ -153,8 +148,7 @@ impl<S: Serve> Host<S> {
     ) {
         let head = &request.head;
         let fail = |out: &mut Vec<u8>, status| {
-            out.clear();
-            out.extend_from_slice(&status_frame(head, status));
+            status_frame(head, status, out);
         };
         let Some(journal) = &self.journal else { return fail(out, Status::NoJournal) };
         let call = CallId::new(execution.peer.client, head.seq);
@@ -176,8 +170,7 @@ impl<S: Serve> Host<S> {
             let status = self.run(execution, request, fds, Some(transaction), out, &mut beside);
             if beside.is_some() {
                 // No journal keeps a descriptor.
-                out.clear();
-                out.extend_from_slice(&status_frame(head, Status::Malformed));
+                status_frame(head, Status::Malformed, out);
                 return Verdict::RollBack;
             }
             match status {
@@ -231,8 +224,7 @@ impl<S: Serve> Host<S> {
                 let detail = u32::try_from(out.len()).unwrap_or(u32::MAX);
                 let (token, seq) = (request.head.token, request.head.seq);
                 let status = Status::ReplyTooLarge;
-                out.clear();
-                out.extend_from_slice(&ReplyHead { status, flags: 0, detail, token, seq }.encode());
+                ReplyHead { status, flags: 0, detail, token, seq }.write(out);
                 out.extend_from_slice(&u32::try_from(max).unwrap_or(u32::MAX).to_le_bytes());
                 *beside = None;
                 0
@@ -247,11 +239,10 @@ fn readdress(request: &Request<'_>, out: &mut Vec<u8>) {
         Some(crate::wire::Frame::Reply(head, _)) => head,
         // The journal has something else: nothing is known of the call.
         _ => {
-            out.clear();
-            out.extend_from_slice(&status_frame(&request.head, Status::JournalFailed));
+            status_frame(&request.head, Status::JournalFailed, out);
             return;
         }
     };
     let head = ReplyHead { token: request.head.token, seq: request.head.seq, ..record };
-    out[..REPLY].copy_from_slice(&head.encode());
+    head.overwrite(out);
 }

@@ -47,6 +47,7 @@ impl<'a> Saved<'a> {
     }
 
     /// What it counts for: descriptors are not for nothing.
+    #[inline]
     fn cost(&self) -> usize {
         const DESCRIPTOR: usize = 1 << 16;
         let descriptors = self.beside.as_ref().map_or(0, |it| it.len());
@@ -82,13 +83,15 @@ pub(crate) enum Arrival {
 impl Memory {
     /// Nothing is known from number `low` on; there are never more than `window` numbers under way.
     pub(crate) fn new(low: u64, window: u16, max_bytes: usize) -> Self {
-        let slots = vec![Slot::default(); usize::from(window.max(1))].into_boxed_slice();
+        // A power of two, so that the place of a number is found without a division.
+        let window = usize::from(window.max(1)).next_power_of_two();
+        let slots = vec![Slot::default(); window].into_boxed_slice();
         Self { low, slots, bytes: 0, max_bytes, activity: 0 }
     }
 
     #[inline]
     fn index(&self, seq: u64) -> usize {
-        (seq % self.slots.len() as u64) as usize
+        (seq as usize) & (self.slots.len() - 1)
     }
 
     /// Below it the client has all replies, or was beyond its window.
@@ -103,6 +106,16 @@ impl Memory {
         if low <= self.low {
             return;
         }
+        // One call after the other: the one before is acknowledged.
+        if low - self.low == 1 {
+            self.release(self.low);
+            self.low = low;
+        } else {
+            self.advance_far(low);
+        }
+    }
+
+    fn advance_far(&mut self, low: u64) {
         // Of a long way only the slots that there are matter.
         let from = self.low.max(low.saturating_sub(self.slots.len() as u64));
         for seq in from..low {
@@ -178,7 +191,8 @@ impl Memory {
             // It was given up meanwhile.
             return;
         }
-        let Some(reply) = reply.filter(|reply| reply.cost() <= self.max_bytes) else {
+        let cost = reply.as_ref().map_or(usize::MAX, Saved::cost);
+        let Some(reply) = reply.filter(|_| cost <= self.max_bytes) else {
             slot.state = State::Evicted;
             return;
         };
@@ -186,7 +200,7 @@ impl Memory {
         slot.reply.clear();
         slot.reply.extend_from_slice(reply.frame);
         slot.beside.clone_from(reply.beside);
-        slot.cost = reply.cost();
+        slot.cost = cost;
         self.bytes += slot.cost;
         if self.bytes > self.max_bytes {
             self.evict();

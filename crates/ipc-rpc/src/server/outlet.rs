@@ -194,7 +194,8 @@ impl Job {
     /// Says that there is no room for it.
     pub(super) fn refuse(self) {
         let head = &self.request.head;
-        let reply = status_frame(head, Status::Busy);
+        let mut reply = Vec::new();
+        status_frame(head, Status::Busy, &mut reply);
         match head.semantics {
             Semantics::AtLeastOnce => {}
             // Final, as every answer: a copy of the request that comes later is not executed either.

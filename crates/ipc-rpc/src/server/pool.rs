@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use ipc_core::{Error, ErrorKind, Listen, Result, Wait};
 
-use super::connection::{Asked, Connection, Limits};
+use super::connection::{Asked, Connection, Limits, Plain};
 use super::execute::Execution;
 use super::outlet::{Job, Late, Outlet};
 use super::pool_options::{OnFull, PoolOptions};
@@ -227,9 +227,9 @@ impl<S: Serve + Send + Sync + 'static> Pool<S> {
         fds: &mut Vec<OwnedFd>,
     ) {
         match self.shared.host.receive(connection, frame) {
-            Asked::Nothing => {}
-            Asked::Answer => outlet.send(&connection.out, &connection.beside),
-            Asked::Cancel { token, seq } => outlet.cancel(token, seq),
+            Asked::Plain(Plain::Nothing) => {}
+            Asked::Plain(Plain::Answer) => outlet.send(&connection.out, &connection.beside),
+            Asked::Plain(Plain::Cancel { token, seq }) => outlet.cancel(token, seq),
             Asked::Execute(request) => {
                 if let Some(peer) = connection.peer.clone() {
                     let job = outlet.job(peer, request, std::mem::take(fds));
@@ -270,11 +270,9 @@ impl<S: Serve> Shared<S> {
                 cancelled: Some(&job.cancelled),
             };
             let fds = std::mem::take(&mut job.fds);
-            let answers = self.host.execute(&execution, &job.request, fds, &mut out, &mut beside);
+            self.host.execute(&execution, &job.request, fds, &mut out, &mut beside);
             job.outlet.ended(&job.request.head);
-            if answers {
-                job.outlet.send(&out, &beside);
-            }
+            job.outlet.send(&out, &beside);
             beside = None;
         }
     }

@@ -95,12 +95,13 @@ pub(crate) fn serve_connection<S: Serve>(
             let wait = turn.map_or(Wait::Forever, Wait::timeout);
             match link.send_frame(answer.bytes, answer.fds, wait) {
                 Ok(()) => break,
-                Err(error) => match after(&error, &mut link, passes_fds)? {
-                    // The same frame again, which may have begun to go out.
-                    After::GoOn if is_full(&error) && go_on() => {}
-                    After::GoOn => break,
-                    After::End => return Ok(()),
-                },
+                // The same frame again, which may have begun to go out.
+                Err(error) if is_full(&error) && go_on() => {}
+                Err(error) if is_full(&error) => break,
+                // A client of a datagram socket that is gone. Another may come to its address.
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused => break,
+                Err(error) if error.kind() == ErrorKind::Disconnected => return Ok(()),
+                Err(error) => return Err(error),
             }
         }
     }
@@ -117,7 +118,7 @@ pub(super) enum After {
     End,
 }
 
-/// What an error of a link means for a server.
+/// What an error of receiving means for a server.
 #[cold]
 pub(super) fn after(
     error: &Error,

@@ -29,20 +29,19 @@ pub struct RequestHead {
 }
 
 impl RequestHead {
+    /// Makes it all that is in `out`, in whole words: a word that is put together from bytes in memory stalls who
+    /// reads it next.
     #[inline]
-    pub(crate) fn encode(&self) -> [u8; REQUEST] {
-        let mut bytes = [0; REQUEST];
-        bytes[0] = 4;
-        bytes[1] = encode_semantics(self.semantics);
-        put(&mut bytes, 2, self.flags.to_le_bytes());
-        put(&mut bytes, 4, self.method.to_le_bytes());
-        put(&mut bytes, 8, self.token.to_le_bytes());
-        put(&mut bytes, 16, self.seq.to_le_bytes());
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
         // A greater distance cannot be: a window has fewer calls.
         let behind = u32::try_from(self.seq.saturating_sub(self.low)).unwrap_or(u32::MAX);
-        put(&mut bytes, 24, behind.to_le_bytes());
-        put(&mut bytes, 28, encode_budget(self.budget).to_le_bytes());
-        bytes
+        let first = word(4, encode_semantics(self.semantics), self.flags, self.method);
+        let last = u64::from(behind) | u64::from(encode_budget(self.budget)) << 32;
+        out.clear();
+        out.reserve(REQUEST);
+        for word in [first, self.token, self.seq, last] {
+            out.extend_from_slice(&word.to_le_bytes());
+        }
     }
 
     #[inline]
@@ -63,6 +62,12 @@ impl RequestHead {
     }
 }
 
+/// The first eight bytes of a head.
+#[inline]
+fn word(kind: u8, what: u8, flags: u16, number: u32) -> u64 {
+    u64::from(kind) | u64::from(what) << 8 | u64::from(flags) << 16 | u64::from(number) << 32
+}
+
 /// What a reply says before its result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -80,16 +85,24 @@ pub struct ReplyHead {
 }
 
 impl ReplyHead {
+    /// Makes it all that is in `out`.
     #[inline]
-    pub(crate) fn encode(&self) -> [u8; REPLY] {
-        let mut bytes = [0; REPLY];
-        bytes[0] = 5;
-        bytes[1] = self.status.to_byte();
-        put(&mut bytes, 2, self.flags.to_le_bytes());
-        put(&mut bytes, 4, self.detail.to_le_bytes());
-        put(&mut bytes, 8, self.token.to_le_bytes());
-        put(&mut bytes, 16, self.seq.to_le_bytes());
-        bytes
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        let first = word(5, self.status.to_byte(), self.flags, self.detail);
+        out.clear();
+        out.reserve(REPLY);
+        for word in [first, self.token, self.seq] {
+            out.extend_from_slice(&word.to_le_bytes());
+        }
+    }
+
+    /// Writes it over the head of a reply.
+    pub(crate) fn overwrite(&self, reply: &mut [u8]) {
+        let Some(head) = reply.first_chunk_mut::<REPLY>() else { return };
+        let first = word(5, self.status.to_byte(), self.flags, self.detail);
+        put(head, 0, first.to_le_bytes());
+        put(head, 8, self.token.to_le_bytes());
+        put(head, 16, self.seq.to_le_bytes());
     }
 
     #[inline]
@@ -131,7 +144,10 @@ mod tests {
             let budget = micros.filter(|it| *it != u32::MAX).map(|it| Duration::from_micros(it.into()));
             let seq = low + u64::from(ahead);
             let head = RequestHead { semantics, flags, method, token, seq, low, budget };
-            let bytes = [&head.encode()[..], &args].concat();
+            let mut bytes = vec![9; 9];
+            head.write(&mut bytes);
+            prop_assert_eq!(bytes.len(), REQUEST);
+            bytes.extend_from_slice(&args);
             prop_assert_eq!(decode(&bytes), Some(Frame::Request(head, &args)));
         }
 
@@ -141,8 +157,14 @@ mod tests {
         ) {
             let status = Status::from_byte(status).expect("a status");
             let head = ReplyHead { status, flags, detail, token, seq };
-            let bytes = [&head.encode()[..], &result].concat();
+            let mut bytes = vec![9; 9];
+            head.write(&mut bytes);
+            prop_assert_eq!(bytes.len(), REPLY);
+            bytes.extend_from_slice(&result);
             prop_assert_eq!(decode(&bytes), Some(Frame::Reply(head, &result)));
+            let other = ReplyHead { seq: !seq, ..head };
+            other.overwrite(&mut bytes);
+            prop_assert_eq!(decode(&bytes), Some(Frame::Reply(other, &result)));
         }
     }
 }

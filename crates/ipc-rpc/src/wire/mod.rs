@@ -119,6 +119,18 @@ pub fn decode(bytes: &[u8]) -> Option<Frame<'_>> {
     })
 }
 
+/// A request, which is most of what comes to a server: without the detour by [`Frame`], which is large.
+#[inline]
+pub(crate) fn request(bytes: &[u8]) -> Option<(RequestHead, &[u8])> {
+    if *bytes.first()? == 4 { RequestHead::decode(bytes) } else { None }
+}
+
+/// A reply, which is most of what comes to a client.
+#[inline]
+pub(crate) fn reply(bytes: &[u8]) -> Option<(ReplyHead, &[u8])> {
+    if *bytes.first()? == 5 { ReplyHead::decode(bytes) } else { None }
+}
+
 /// A [`Frame::Cancel`].
 pub(crate) fn cancel(token: u64, seq: u64) -> [u8; NOTE] {
     note(6, token, seq)

@@ -20,6 +20,8 @@ struct Unwritten<'a> {
 impl Drop for Unwritten<'_> {
     fn drop(&mut self) {
         self.session.finish(self.seq);
+        // Nor must its descriptors go with the next one.
+        drop(fds::take_outgoing());
     }
 }
 
@@ -31,8 +33,6 @@ impl<L: SendFrame + RecvFrame> Client<L> {
         let passes_fds = self.link.passes_fds();
         let unwritten = Unwritten { session: &mut self.session, seq };
         let cap = if passes_fds { self.options.max_large.saturating_add(REQUEST) } else { max };
-        // Those of a call whose arguments panicked are not those of this one.
-        drop(fds::take_outgoing());
         let frame = unwritten.session.frame(seq);
         let written = marshal::append(arguments, frame, cap);
         let mut beside = fds::take_outgoing();

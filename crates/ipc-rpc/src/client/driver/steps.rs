@@ -37,7 +37,7 @@ impl<L: SendFrame + RecvFrame> Client<L> {
         match self.session.on_frame(&self.buf[..len]) {
             Event::Reply(head, _) if wanted == Some(head.seq) => {
                 self.heard();
-                return Ok(Step::Answer(head, len));
+                return Ok(Step::Answer(len));
             }
             Event::Reply(head, result) => {
                 self.session.keep(head, result, std::mem::take(&mut self.fds));
@@ -71,10 +71,10 @@ impl<L: SendFrame + RecvFrame> Client<L> {
     }
 
     /// There was a reply: the link is no slower than it was.
+    #[inline]
     fn heard(&mut self) {
-        let retry = self.options.retry.unwrap_or(AFTER_REDIAL);
         if let Some(timer) = &mut self.timer {
-            timer.pause = retry;
+            timer.pause = self.options.retry.unwrap_or(AFTER_REDIAL);
         }
     }
 
