@@ -1,7 +1,7 @@
 //! Exactly once, over a bad network, with a server that is killed again and again.
 //!
-//! By default 1,000 calls and 10 kills. `IPC_RPC_KILLS=200` makes 20,000 calls and kills the server 200 times:
-//! some minutes, since each call is committed to the disk.
+//! The server is killed `IPC_RPC_KILLS` times, 200 unless it is set, during `IPC_RPC_ONCE_CALLS` calls, 2,000 unless
+//! it is set: each is committed to the disk, so that 20,000 take a minute or more.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -91,20 +91,19 @@ fn start_server(proxy: &Proxy) -> Result<Peer, Box<dyn std::error::Error>> {
 }
 
 fn killed() -> Checked {
-    /// So many calls are made for each kill.
-    const CALLS: u64 = 100;
-    let kills = std::env::var("IPC_RPC_KILLS").map_or(Ok(10), |it| it.parse::<u64>())?;
-    let calls = kills * CALLS;
+    let kills = std::env::var("IPC_RPC_KILLS").map_or(Ok(200), |it| it.parse::<u64>())?;
+    let calls = std::env::var("IPC_RPC_ONCE_CALLS").map_or(Ok(2_000), |it| it.parse::<u64>())?;
+    let between = (calls / kills.max(1)).max(1);
     let proxy = Proxy::start();
     let mut server = start_server(&proxy)?;
     let ours = udp::SocketOptions::new().connect(proxy.addresses()[0])?;
     proxy.set_end(0, ours.local_address()?);
-    let options = ClientOptions::new().retry(Duration::from_millis(5));
+    let options = ClientOptions::new().retry(Duration::from_millis(2));
     let mut client = OnceClient::connect(ours, &options)?.pipelined();
     client.set_options(CallOptions::new().semantics(Semantics::ExactlyOnce));
 
     let mut random = Random(5);
-    let mut next_kill = random.below(2 * CALLS);
+    let mut next_kill = random.below(2 * between);
     let (mut killed, mut answered) = (0, 0);
     let mut tickets = VecDeque::new();
     for number in 0..calls {
@@ -119,7 +118,7 @@ fn killed() -> Checked {
             server.kill();
             server = start_server(&proxy)?;
             killed += 1;
-            next_kill = killed * CALLS + random.below(CALLS);
+            next_kill = killed * between + random.below(between);
         }
     }
     for ticket in tickets {

@@ -38,6 +38,7 @@ pub(crate) fn cases(harness: Harness) -> Harness {
         .test("promises/a_cancelled_call_is_not_executed_by_a_late_request", late_request)
         .test("promises/a_call_whose_time_is_over_is_not_begun", expired)
         .test("promises/a_client_that_comes_back_gets_the_reply_of_before", comes_back)
+        .test("promises/a_saved_reply_that_the_new_link_cannot_carry_is_stale", saved_for_another)
 }
 
 /// What the oracle makes of a number that was called.
@@ -340,6 +341,18 @@ fn expired() -> Checked {
     lives.handle(&frame);
     assert_eq!(lives.tested.0.counts().get(&2), None);
     assert_eq!(lives.tested.0.counts().get(&1), Some(&1), "another call has its own time");
+    Ok(())
+}
+
+fn saved_for_another() -> Checked {
+    let (mut session, mut lives) = acquainted(&HostOptions::new())?;
+    let (_, frame) = request(&mut session, 1)?;
+    let _lost_with_the_connection = lives.handle(&frame);
+    lives.connection = lives.host.connection();
+    lives.connection.set_limits(24, false);
+    let answer = lives.handle(&frame).expect("an answer");
+    assert_eq!(status(&mut session, &answer), Status::Stale);
+    assert_eq!(lives.tested.0.counts().get(&1), Some(&1));
     Ok(())
 }
 

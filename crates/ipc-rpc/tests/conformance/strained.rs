@@ -261,9 +261,10 @@ fn no_descriptors_left() -> Checked {
     let mut link = WithFds::new(ours);
     let mut session = by_hand(&mut link)?;
     let frame = request(&mut session, method_id("read", "(Fd) -> String"), &[0])?;
-    let file = std::fs::File::open("/dev/null")?.into();
+    // Open until the end: closed, it would make room for its copy.
+    let files = [OwnedFd::from(std::fs::File::open("/dev/null")?)];
     let error = with_free_descriptors(0, || {
-        link.send_frame(&frame, &[file], Wait::Forever)?;
+        link.send_frame(&frame, &files, Wait::Forever)?;
         note("the call is lost: if this hangs, nobody says so");
         link.recv_frame(&mut [0; 100], &mut Vec::new(), Wait::Forever)
     })
