@@ -75,6 +75,9 @@
 //! A client is who knows its [`ClientId`] and token, which are random. Over a link that strangers can write to, such
 //! as UDP beyond the machine, they can be read as well: nothing here is encrypted.
 //!
+//! Who can connect can fill the table of clients for the time of a [lease](HostOptions::lease), and the connections of
+//! a [`Pool`]: decide by the mode of a socket and its [`SocketOptions`](ipc_sock::unix::SocketOptions) who can.
+//!
 //! # Limitations
 //!
 //! - A reply is owned: arguments are borrowed from the frame that came, results are not.
@@ -82,6 +85,8 @@
 //! - A server over UDP serves one client for each socket, which is connected to it.
 //! - Collections of values without bytes, such as `Vec<()>`, take time for each that is claimed: do not have them as
 //!   arguments.
+//! - Arguments of a recursive type, such as a list of boxes, are read as deep as a frame is long, on the thread's
+//!   stack: do not have them either, or keep [`HostOptions::max_frame`] and [`HostOptions::max_large`] small.
 //! - Replies come in the order in which they are ready. Who needs requests executed in order makes them one after the
 //!   other, or is served by [`serve`].
 
