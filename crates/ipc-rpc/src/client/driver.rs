@@ -11,7 +11,8 @@ use serde::de::DeserializeOwned;
 
 use super::ClientOptions;
 use super::event::Finished;
-use super::session::{Session, WINDOW};
+use super::session::Session;
+use super::slot::WINDOW;
 use crate::marshal;
 use crate::wire::{self, IN_MEMFD, ReplyHead};
 use crate::{

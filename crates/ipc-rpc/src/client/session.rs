@@ -6,12 +6,10 @@ use std::time::Duration;
 use ipc_core::{Error, ErrorKind};
 
 use super::event::{Event, Finished};
+use super::slot::{Slot, State, WINDOW, index};
 use crate::fds::Beside;
 use crate::wire::{self, Frame, Hello, PROTOCOL, REQUEST, ReplyHead, RequestHead, TAKES_FDS};
 use crate::{ClientId, Refusal, Semantics, ServiceInfo, Status};
-
-/// The most calls under way at once.
-pub(crate) const WINDOW: usize = 64;
 
 /// A client's side of the protocol: frames go in, frames and results come out. It reads no clock, and who drives
 /// it decides when to send again.
@@ -78,30 +76,6 @@ struct Server {
     epoch: u64,
     window: u64,
     max_frame: usize,
-}
-
-/// A call that is under way. Slots are used again, with the memory of their frames.
-#[derive(Debug, Clone, Default)]
-struct Slot {
-    seq: u64,
-    state: State,
-    semantics: Semantics,
-    /// By which token it went out last, 0 if it did not.
-    under: u64,
-    frame: Vec<u8>,
-    beside: Beside,
-    reply: Vec<u8>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum State {
-    #[default]
-    Free,
-    Waiting,
-    /// The reply is in the slot.
-    Answered(ReplyHead),
-    /// Sent to a server that has forgotten it since.
-    Lost,
 }
 
 impl Session {
@@ -374,20 +348,11 @@ impl Session {
     /// it need not remember it.
     #[inline]
     pub fn finish(&mut self, seq: u64) {
-        /// A slot keeps no more memory than this.
-        const KEPT: usize = 1 << 16;
         let slot = &mut self.slots[index(seq)];
         if slot.seq != seq || slot.state == State::Free {
             return;
         }
-        slot.state = State::Free;
-        slot.beside = None;
-        for memory in [&mut slot.frame, &mut slot.reply] {
-            if memory.capacity() > KEPT {
-                memory.clear();
-                memory.shrink_to(KEPT);
-            }
-        }
+        slot.free();
         while self.low < self.next {
             let slot = &self.slots[index(self.low)];
             if slot.seq == self.low && slot.state != State::Free {
@@ -410,9 +375,4 @@ impl Session {
     pub fn done(&self) -> Option<[u8; 24]> {
         self.server.map(|it| wire::done(it.token, self.low))
     }
-}
-
-#[inline]
-const fn index(seq: u64) -> usize {
-    (seq % WINDOW as u64) as usize
 }

@@ -205,6 +205,8 @@ impl<S: Serve> Host<S> {
         out: &mut Vec<u8>,
         beside: &mut Beside,
     ) -> usize {
+        /// No more memory stays with what was packed.
+        const KEPT: usize = 1 << 16;
         let max = execution.peer.max_frame().min(execution.limits.max_frame).max(REPLY + 4);
         if out.len() <= max {
             return 0;
@@ -216,6 +218,8 @@ impl<S: Serve> Host<S> {
             Some(packed) => {
                 *beside = packed;
                 out.truncate(REPLY);
+                // It is used again, for replies that are not as long.
+                out.shrink_to(KEPT);
                 out[2] |= IN_MEMFD.to_le_bytes()[0];
                 packed_len
             }

@@ -171,7 +171,9 @@ impl<S: Serve + Send + Sync + 'static> Pool<S> {
     /// Accepts connections and serves each in a thread of its own, until the pool is [stopped](Self::stop).
     /// `split` makes an end to send by and one to receive by of a connection; one that it refuses is closed.
     ///
-    /// Beyond [`PoolOptions::connections`], and when descriptors have run out, those who want to connect wait.
+    /// Beyond [`PoolOptions::connections`], and when descriptors have run out, those who want to connect wait. A
+    /// client keeps its connection as long as it likes; over TCP set `keep_alive`, or one whose machine has vanished
+    /// keeps it for ever.
     ///
     /// # Errors
     ///
@@ -194,7 +196,15 @@ impl<S: Serve + Send + Sync + 'static> Pool<S> {
                 match listener.accept_with(Wait::timeout(TURN)) {
                     Ok(connection) => {
                         // What ends one connection is no concern of the others: no error of it is one of the pool.
-                        let Ok((tx, rx)) = split(connection) else { continue };
+                        let (tx, rx) = match split(connection) {
+                            Ok(ends) => ends,
+                            Err(error) => {
+                                if matches!(error.kind(), ErrorKind::ResourceLimit { .. }) {
+                                    std::thread::sleep(TURN);
+                                }
+                                continue;
+                            }
+                        };
                         let counted = Counted::new(Arc::clone(&self.shared));
                         let thread = std::thread::Builder::new().name("rpc connection".to_owned());
                         let _ = thread.spawn_scoped(scope, move || {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ipc_core::{Error, ErrorKind, Result, Wait};
 
 use super::super::event::Event;
-use super::super::session::WINDOW;
+use super::super::slot::WINDOW;
 use super::{Client, OP, Step, Timer, is_full};
 use crate::{CallError, ConnectError, Outcome, RecvFrame, SendFrame};
 
