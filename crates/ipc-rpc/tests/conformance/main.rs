@@ -1,5 +1,6 @@
 //! What is promised of calls, over every transport, over bad networks, and with servers that are killed.
 
+mod costs;
 mod exactly;
 mod failures;
 mod hostile;
@@ -19,6 +20,7 @@ use ipc_testkit::Harness;
 fn main() -> ExitCode {
     let mut harness = Harness::new();
     for part in [
+        costs::cases,
         failures::cases,
         hostile::cases,
         matchmaker::cases,
