@@ -128,6 +128,7 @@ pub enum Dispatched {
     UnknownMethod,
     Malformed,
     TooLong(usize),
+    BadResult,
 }
 
 impl Results<'_> {
@@ -139,7 +140,7 @@ impl Results<'_> {
         match written {
             Ok(()) => Dispatched::Done,
             Err(NotEncoded::TooLong(len)) => Dispatched::TooLong(len),
-            Err(NotEncoded::Refused) => Dispatched::Malformed,
+            Err(NotEncoded::Refused) => Dispatched::BadResult,
         }
     }
 }

@@ -39,6 +39,9 @@ pub enum Status {
     JournalFailed,
     /// The server does not know the client: it was restarted, or has forgotten it.
     UnknownClient,
+    /// It was executed, and its result cannot be sent: its `Serialize` refuses, or there are descriptors in it that
+    /// the link does not pass. The effect of an exactly-once call is undone.
+    BadResult,
 }
 
 impl Status {
@@ -60,6 +63,7 @@ impl Status {
             9 => Self::NoJournal,
             10 => Self::JournalFailed,
             11 => Self::UnknownClient,
+            12 => Self::BadResult,
             _ => return None,
         })
     }
@@ -80,6 +84,7 @@ impl fmt::Display for Status {
             Self::NoJournal => "the server keeps no journal for exactly-once calls",
             Self::JournalFailed => "the server could not write its journal",
             Self::UnknownClient => "the server does not know the client",
+            Self::BadResult => "the method's result cannot be sent",
         })
     }
 }
@@ -163,7 +168,8 @@ impl CallError {
                 Status::Panicked
                 | Status::Stale
                 | Status::JournalFailed
-                | Status::UnknownClient => Outcome::Unknown,
+                | Status::UnknownClient
+                | Status::BadResult => Outcome::Unknown,
             },
             Self::ReplyTooLarge { .. } | Self::BadReply => Outcome::Executed,
             Self::OutcomeUnknown | Self::Refused(_) => Outcome::Unknown,

@@ -17,7 +17,7 @@ const MOST: usize = 250;
 /// A descriptor as an argument or a result: the other side gets a copy, as from `dup`.
 ///
 /// It goes over links that pass descriptors ([`WithFds`](crate::WithFds)); over another one a call with it is
-/// [`Unsupported`](ipc_core::ErrorKind::Unsupported), or [`Malformed`](crate::Status::Malformed) if it is the
+/// [`Unsupported`](ipc_core::ErrorKind::Unsupported), or [`BadResult`](crate::Status::BadResult) if it is the
 /// server's result.
 ///
 /// # Examples

@@ -113,8 +113,9 @@ impl<S: Serve> Host<S> {
                 if !refused {
                     return Status::Ok;
                 }
-                (Status::Malformed, 0)
+                (Status::BadResult, 0)
             }
+            Ok(Dispatched::BadResult) => (Status::BadResult, 0),
             Ok(Dispatched::UnknownMethod) => (Status::UnknownMethod, 0),
             Ok(Dispatched::Malformed) => (Status::Malformed, 0),
             Ok(Dispatched::TooLong(len)) => {
@@ -170,7 +171,7 @@ impl<S: Serve> Host<S> {
             let status = self.run(execution, request, fds, Some(transaction), out, &mut beside);
             if beside.is_some() {
                 // No journal keeps a descriptor.
-                status_frame(head, Status::Malformed, out);
+                status_frame(head, Status::BadResult, out);
                 return Verdict::RollBack;
             }
             match status {

@@ -153,7 +153,7 @@ mod tests {
 
         #[test]
         fn a_reply_is_read_as_it_was_written(
-            status in 0..12_u8, flags: u16, detail: u32, token: u64, seq: u64, result: Vec<u8>,
+            status in 0..13_u8, flags: u16, detail: u32, token: u64, seq: u64, result: Vec<u8>,
         ) {
             let status = Status::from_byte(status).expect("a status");
             let head = ReplyHead { status, flags, detail, token, seq };

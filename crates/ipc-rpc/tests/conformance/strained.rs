@@ -11,8 +11,8 @@ use ipc_core::{Error, ErrorKind, Framed, RecvMsg, Result, SendMsg, Wait};
 use ipc_rpc::serde_bytes::Bytes;
 use ipc_rpc::session::{Event, Session};
 use ipc_rpc::{
-    CallError, CallOptions, ClientId, ClientOptions, ConnectError, Host, HostOptions, Pool,
-    PoolOptions, RecvFrame, Semantics, SendFrame, Status, WithFds, method_id, serve,
+    CallError, CallOptions, ClientId, ClientOptions, ConnectError, Host, HostOptions, Outcome,
+    Pool, PoolOptions, RecvFrame, Semantics, SendFrame, Status, WithFds, method_id, serve,
 };
 use ipc_sock::unix::{Seqpacket, SocketOptions};
 use ipc_testkit::{Harness, dir, note, with_free_descriptors};
@@ -331,6 +331,17 @@ ipc_rpc::service! {
     #[service(name = "fragile", version = 1, client = FragileClient, server = FragileServer)]
     trait FragileService {
         fn take(&self, call: &Call<'_>, before: Vec<ipc_rpc::Fd>, value: Fragile) -> usize;
+        fn refuse(&self, call: &Call<'_>) -> Unwritable;
+    }
+}
+
+/// A value whose `Serialize` says no.
+#[derive(Debug, PartialEq, Deserialize)]
+struct Unwritable;
+
+impl Serialize for Unwritable {
+    fn serialize<S: Serializer>(&self, _: S) -> std::result::Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("as the test wants"))
     }
 }
 
@@ -339,6 +350,10 @@ struct Taking;
 impl FragileService for Taking {
     fn take(&self, _: &ipc_rpc::Call<'_>, before: Vec<ipc_rpc::Fd>, _: Fragile) -> usize {
         before.len()
+    }
+
+    fn refuse(&self, _: &ipc_rpc::Call<'_>) -> Unwritable {
+        Unwritable
     }
 }
 
@@ -355,6 +370,9 @@ fn arguments_panic() -> Checked {
         assert_eq!(client.take(Vec::new(), Fragile(0))?, 0);
     }
     assert_eq!(client.caller().low(), 201, "no call is left");
+    let error = client.refuse().unwrap_err();
+    assert_eq!(error, CallError::Failed(Status::BadResult));
+    assert_eq!(error.outcome(), Outcome::Unknown, "it was executed, and must not be taken as not");
     drop(client);
     server.join().expect("no panic")?;
     Ok(())
