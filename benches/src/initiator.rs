@@ -1,5 +1,7 @@
 //! The process that `xtask` starts: it opens every variant of a cell and clocks them in turns.
 
+mod lane;
+
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
@@ -12,8 +14,9 @@ use ipc_bench_schema::{
 
 use crate::control::{Batch, Control, Go, OpenLoop, Reply, Tally};
 use crate::process::monotonic_ns;
-use crate::workload::{self, BatchSpec, Rtts, Side, Workload};
-use crate::{Setup, Subject, drag, process, sys};
+use crate::workload::{BatchSpec, Side};
+use crate::{Setup, Subject, process, sys};
+use lane::Lane;
 
 /// How many batches each variant gets, in turns with the others. A batch of a stream has to be much
 /// longer than what fits into the mechanism, and one of a setup takes long, so that there are fewer.
@@ -155,43 +158,6 @@ struct Session {
     controls: Vec<Control>,
     /// A responder has told of an error: there is no more to come.
     told: bool,
-}
-
-/// A variant and what was measured of it.
-struct Lane {
-    variant: Variant,
-    workload: Box<dyn Workload>,
-    /// The number of the next message.
-    next: u64,
-    rtts: Rtts,
-    messages: u64,
-    elapsed_ns: u64,
-    /// What all sides used.
-    cpu_ns: u64,
-    ctx_switches: u64,
-    /// Nanoseconds for a message in each batch.
-    pace_ns: Vec<f64>,
-    loads: Vec<LoadSample>,
-    /// What each side is slowed down by on purpose for each message.
-    drag_ns: [f64; 2],
-}
-
-impl Lane {
-    fn new(variant: Variant, workload: Box<dyn Workload>) -> Result<Self> {
-        Ok(Self {
-            variant,
-            workload,
-            next: 1,
-            rtts: workload::histogram()?,
-            messages: 0,
-            elapsed_ns: 0,
-            cpu_ns: 0,
-            ctx_switches: 0,
-            pace_ns: Vec::new(),
-            loads: Vec::new(),
-            drag_ns: [0.0; 2],
-        })
-    }
 }
 
 impl Session {
@@ -408,64 +374,4 @@ fn pause_ns(key: &CellKey) -> u64 {
 /// The lanes, forwards or backwards.
 fn order(lanes: usize, turn: u64) -> impl Iterator<Item = usize> {
     (0..lanes).map(move |i| if turn % 2 == 1 { lanes - 1 - i } else { i })
-}
-
-impl Lane {
-    /// The next messages of this lane.
-    fn batch(&self, key: &CellKey, count: u64) -> Batch {
-        Batch {
-            variant: self.variant,
-            topology: key.topology,
-            wait: key.wait,
-            size: key.payload.touched(key.size),
-            count,
-            first: self.next,
-            setting: key.setting,
-            open: OpenLoop::default(),
-            drag_ns: self.drag_ns,
-        }
-    }
-
-    /// Slows this lane down from now on, should the environment say so.
-    fn drag(&mut self, key: &CellKey, cpus: Option<[usize; 2]>, pace_ns: u64) {
-        // In a fan-in the pace is that of as many messages as there are senders.
-        let many = if key.topology == Topology::FanIn { key.setting.many() } else { 1 };
-        let ns = drag::share(&key.mechanism, self.variant) * pace_ns as f64 / many as f64;
-        let one_cpu = cpus.is_some_and(|[ours, theirs]| ours == theirs);
-        self.drag_ns = match key.topology {
-            // One after the other: once is enough.
-            Topology::PingPong | Topology::IdleGap | Topology::Setup | Topology::FanIn => [ns, 0.0],
-            // Whoever is the slower decides, unless they share a CPU.
-            _ if one_cpu => [0.0, ns],
-            _ => [ns, ns],
-        };
-    }
-
-    /// Throws away what was measured until now.
-    fn forget(&mut self) {
-        self.rtts.clear();
-        (self.messages, self.elapsed_ns, self.cpu_ns, self.ctx_switches) = (0, 0, 0, 0);
-        self.pace_ns.clear();
-    }
-
-    /// The mean of the first half of the batches, and that of the second.
-    fn halves(&self) -> Option<[f64; 2]> {
-        let (first, second) = self.pace_ns.split_at(self.pace_ns.len() / 2);
-        let mean = |it: &[f64]| it.iter().sum::<f64>() / it.len() as f64;
-        (!first.is_empty()).then(|| [mean(first), mean(second)])
-    }
-
-    fn sample(self, key: &CellKey) -> VariantSample {
-        let halves_ns = self.halves();
-        VariantSample {
-            variant: self.variant,
-            rtt_ns: key.topology.is_clocked_each().then(|| workload::pairs(&self.rtts)),
-            messages: self.messages,
-            elapsed_ns: self.elapsed_ns,
-            cpu_ns: self.cpu_ns,
-            ctx_switches: self.ctx_switches,
-            halves_ns,
-            loads: self.loads,
-        }
-    }
 }
