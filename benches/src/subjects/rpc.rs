@@ -29,13 +29,15 @@ use super::ends::{Handed, Source};
 use crate::link::{Link, Setup, adopt_ends, give_ends, run};
 use crate::{Subject, VariantEntry};
 
+const ANSWERED: &str = "each call is answered before the next is made: there are only round trips";
+
 /// Over two rings.
 pub(super) const SHM: Subject = Subject {
     id: "rpc-shm",
     krate: "ipc-rpc",
     summary: "calls, executed at most once, over two rings in shared memory",
     caps: Sender::<Memfd>::CAPS,
-    variants: &[VariantEntry::of::<Rpc<Rings>>(Variant::Ours).lossy().adaptive()],
+    variants: &[VariantEntry::of::<Rpc<Rings>>(Variant::Ours).round_trips(ANSWERED).adaptive()],
 };
 
 /// Over a Unix seqpacket socket.
@@ -44,7 +46,7 @@ pub(super) const UNIX: Subject = Subject {
     krate: "ipc-rpc",
     summary: "calls, executed at most once, over a Unix seqpacket socket",
     caps: unix::Seqpacket::CAPS,
-    variants: &[VariantEntry::of::<Rpc<Seqpacket>>(Variant::Ours).lossy()],
+    variants: &[VariantEntry::of::<Rpc<Seqpacket>>(Variant::Ours).round_trips(ANSWERED)],
 };
 
 /// Over TCP, in frames.
@@ -53,7 +55,7 @@ pub(super) const TCP: Subject = Subject {
     krate: "ipc-rpc",
     summary: "calls, executed at most once, over TCP on the loopback interface",
     caps: Framed::<tcp::Stream>::CAPS,
-    variants: &[VariantEntry::of::<Rpc<Tcp>>(Variant::Ours).lossy()],
+    variants: &[VariantEntry::of::<Rpc<Tcp>>(Variant::Ours).round_trips(ANSWERED)],
 };
 
 /// What the calls go over.
