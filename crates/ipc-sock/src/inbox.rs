@@ -20,7 +20,9 @@ const COPY: usize = 4096;
 /// own choosing; a sender cannot make it grow.
 #[derive(Debug)]
 pub(crate) struct Inbox {
-    /// Allocated with `max` bytes at the first receive that needs it.
+    /// It has room for `max` bytes from the first receive on that needs it, which are written as far as messages
+    /// are long: to set a quarter of a megabyte to zero costs more than most messages, above all in a
+    /// process that was just forked.
     spill: Vec<u8>,
     /// A message that waits for a longer buffer: the first `len` bytes of `spill`, and what came with
     /// them.
@@ -54,13 +56,15 @@ impl Inbox {
             let len = socket.recv(buf, RecvFlags::TRUNC, wait)?;
             return if len <= buf.len() { Ok(len) } else { Err(lost(len, buf.len())) };
         }
-        if self.spill.is_empty() {
-            self.spill = vec![0; self.max];
-        }
         if buf.len() > COPY {
             return self.recv_long(socket, buf, wait);
         }
-        let len = socket.recv(&mut self.spill, RecvFlags::TRUNC, wait)?;
+        let len = if self.spill.len() < self.max {
+            self.spill.reserve_exact(self.max - self.spill.len());
+            socket.recv_anew(&mut self.spill, RecvFlags::TRUNC, wait)?
+        } else {
+            socket.recv(&mut self.spill, RecvFlags::TRUNC, wait)?
+        };
         match (buf.get_mut(..len), self.spill.get(..len)) {
             (Some(front), Some(message)) => {
                 front.copy_from_slice(message);
@@ -80,9 +84,7 @@ impl Inbox {
         if self.kept.is_some() {
             return self.take(buf);
         }
-        if self.spill.is_empty() {
-            self.spill = vec![0; self.max];
-        }
+        self.fill_spill();
         let (direct, room) = (buf.len(), self.max.saturating_sub(buf.len()));
         let mut bufs = [IoSliceMut::new(buf), IoSliceMut::new(&mut self.spill[..room])];
         let got = ancillary::recv(socket, &mut bufs, true, wait)?;
@@ -104,9 +106,7 @@ impl Inbox {
         if self.kept.is_some() {
             return self.take(buf).map(|got| (got.len, got.from));
         }
-        if self.spill.is_empty() {
-            self.spill = vec![0; self.max];
-        }
+        self.fill_spill();
         let direct = if buf.len() > COPY { buf.len() } else { 0 };
         let room = self.max.saturating_sub(direct);
         let (front, _) = buf.split_at_mut(direct);
@@ -125,8 +125,16 @@ impl Inbox {
         self.keep(Received { from, ..plain(len) }, buf.len())
     }
 
+    /// Makes all of the spill bytes that were written, as several buffers for one call must be.
+    fn fill_spill(&mut self) {
+        if self.spill.len() < self.max {
+            self.spill.resize(self.max, 0);
+        }
+    }
+
     /// Receives into the buffer, and what does not fit into the spill.
     fn recv_long(&mut self, socket: &Socket, buf: &mut [u8], wait: Wait) -> Result<usize> {
+        self.fill_spill();
         let (direct, room) = (buf.len(), self.max - buf.len());
         let mut bufs = [IoSliceMut::new(buf), IoSliceMut::new(&mut self.spill[..room])];
         let len = socket.recv_vectored(&mut bufs, RecvFlags::TRUNC, wait)?;

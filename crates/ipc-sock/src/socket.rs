@@ -8,6 +8,7 @@ use std::time::Duration;
 use ipc_core::{Error, ErrorKind, Result, Wait};
 use ipc_fd::kind::os;
 use ipc_fd::wait;
+use rustix::buffer::spare_capacity;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::sockopt::{self, Timeout};
@@ -51,14 +52,39 @@ impl Socket {
     /// that works, and everything else is elsewhere.
     #[inline]
     pub(crate) fn recv(&self, buf: &mut [u8], flags: RecvFlags, wait: Wait) -> Result<usize> {
+        self.recv_by(flags, wait, |flags| rustix::net::recv(&self.0, &mut *buf, flags))
+    }
+
+    /// Receives once, as [`recv`](Self::recv), into the memory that `buf` has, of which not a byte need have
+    /// been written before. What was in it is gone.
+    #[inline]
+    pub(crate) fn recv_anew(
+        &self,
+        buf: &mut Vec<u8>,
+        flags: RecvFlags,
+        wait: Wait,
+    ) -> Result<usize> {
+        self.recv_by(flags, wait, |flags| {
+            buf.clear();
+            rustix::net::recv(&self.0, spare_capacity(buf), flags)
+        })
+    }
+
+    #[inline]
+    fn recv_by<T>(
+        &self,
+        flags: RecvFlags,
+        wait: Wait,
+        mut recv: impl FnMut(RecvFlags) -> Result<(T, usize), Errno>,
+    ) -> Result<usize> {
         if !matches!(wait, Wait::Forever) {
-            let now = || rustix::net::recv(&self.0, &mut *buf, flags | RecvFlags::DONTWAIT);
+            let now = || recv(flags | RecvFlags::DONTWAIT);
             return self.when_readable("recv", wait, now).map(|(_, n)| n);
         }
-        match rustix::net::recv(&self.0, &mut *buf, flags) {
+        match recv(flags) {
             Ok((_, n)) => Ok(n),
             Err(errno) => wait::go_on("recv", self.as_fd(), PollFlags::IN, errno, || {
-                rustix::net::recv(&self.0, &mut *buf, flags).map(|(_, n)| n)
+                recv(flags).map(|(_, n)| n)
             })
             .map_err(given_up),
         }
