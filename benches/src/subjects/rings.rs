@@ -5,8 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 use ipc_bench_schema::{Payload, Variant, WaitMode};
 use ipc_core::{Handoff, Mechanism, RecvMsg, SendMsg, Wait};
-use ipc_shm::Memfd;
-use ipc_shm::ring::{RingOptions, Strategy, spsc};
+use ipc_shm::ring::{RingOptions, Strategy, broadcast, mpmc, mpsc, spsc, unbounded};
 
 use crate::control::Void;
 use crate::link::{Link, Setup, adopt_ends, give_ends};
@@ -20,7 +19,7 @@ macro_rules! rings {
             id: $id,
             krate: "ipc-shm",
             summary: $summary,
-            caps: $ring::Sender::<Memfd>::CAPS,
+            caps: <$ring::Sender as Mechanism>::CAPS,
             variants: &[VariantEntry::of::<Duplex<$kind>>(Variant::Ours)
                 .adaptive()
                 .in_place()
@@ -34,7 +33,7 @@ macro_rules! rings {
             type Rx = $ring::Receiver;
 
             fn pair(capacity: usize) -> ipc_core::Result<(Self::Tx, Self::Rx)> {
-                $ring::pair(&RingOptions::new().capacity(capacity))
+                $ring::pair(&RingOptions::new().capacity(capacity).senders(1))
             }
 
             fn wait_as(tx: &mut Self::Tx, rx: &mut Self::Rx, strategy: Strategy) {
@@ -71,6 +70,18 @@ rings! {
     /// One sender and one receiver.
     SPSC = spsc, Spsc: "shm-spsc",
         "ring in shared memory: messages from one sender to one receiver, without a system call";
+    /// Several senders and one receiver.
+    MPSC = mpsc, Mpsc: "shm-mpsc",
+        "ring in shared memory: messages from several senders to one receiver";
+    /// One sender and several receivers, of which there is one here.
+    BROADCAST = broadcast, Broadcast: "shm-broadcast",
+        "ring in shared memory: messages from one sender, each to all receivers";
+    /// One sender and one receiver, growing.
+    UNBOUNDED = unbounded, Unbounded: "shm-unbounded",
+        "ring in shared memory that grows: the sender does not wait";
+    /// Several senders and several receivers.
+    MPMC = mpmc, Mpmc: "shm-mpmc",
+        "ring in shared memory: messages from several senders, each to one of several receivers";
 }
 
 /// A kind of ring.

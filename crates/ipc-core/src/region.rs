@@ -83,7 +83,13 @@ pub unsafe trait Region {
 /// # Examples
 ///
 /// See [`Region`].
-pub unsafe trait RegionMut: Region {}
+pub unsafe trait RegionMut: Region {
+    /// Whether others who map the same memory see what is written here. They do not where writing makes a
+    /// copy (`MAP_PRIVATE`): what is to reach somebody asks first.
+    fn is_shared(&self) -> bool {
+        true
+    }
+}
 
 // SAFETY: the reference keeps the region from being dropped or moved;
 // the rest is what `T` promises.
@@ -98,7 +104,11 @@ unsafe impl<T: Region + ?Sized> Region for &T {
 }
 
 // SAFETY: as above.
-unsafe impl<T: RegionMut + ?Sized> RegionMut for &T {}
+unsafe impl<T: RegionMut + ?Sized> RegionMut for &T {
+    fn is_shared(&self) -> bool {
+        (**self).is_shared()
+    }
+}
 
 // SAFETY: the box owns the region, and a region does not depend on where its value lies;
 // the rest is what `T` promises.
@@ -113,7 +123,11 @@ unsafe impl<T: Region + ?Sized> Region for Box<T> {
 }
 
 // SAFETY: as above.
-unsafe impl<T: RegionMut + ?Sized> RegionMut for Box<T> {}
+unsafe impl<T: RegionMut + ?Sized> RegionMut for Box<T> {
+    fn is_shared(&self) -> bool {
+        (**self).is_shared()
+    }
+}
 
 // SAFETY: each of the counted owners keeps the region;
 // the rest is what `T` promises.
@@ -128,4 +142,8 @@ unsafe impl<T: Region + ?Sized> Region for Arc<T> {
 }
 
 // SAFETY: as above.
-unsafe impl<T: RegionMut + ?Sized> RegionMut for Arc<T> {}
+unsafe impl<T: RegionMut + ?Sized> RegionMut for Arc<T> {
+    fn is_shared(&self) -> bool {
+        (**self).is_shared()
+    }
+}

@@ -130,7 +130,11 @@ unsafe impl<A> Region for Mapping<A> {
 // SAFETY: it is mapped to be written.
 unsafe impl RegionMut for Mapping<ReadWrite> {}
 // SAFETY: it is mapped to be written; the pages that are written are copies.
-unsafe impl RegionMut for Mapping<Private> {}
+unsafe impl RegionMut for Mapping<Private> {
+    fn is_shared(&self) -> bool {
+        false
+    }
+}
 
 /// Says of types with a field `mapping` that they are regions, and writable ones where the mapping is.
 macro_rules! regions {
@@ -150,7 +154,11 @@ macro_rules! regions {
         // SAFETY: it is mapped to be written.
         unsafe impl RegionMut for $region<ReadWrite> {}
         // SAFETY: it is mapped to be written; the pages that are written are copies.
-        unsafe impl RegionMut for $region<Private> {}
+        unsafe impl RegionMut for $region<Private> {
+            fn is_shared(&self) -> bool {
+                false
+            }
+        }
     )+};
 }
 

@@ -6,11 +6,11 @@ use std::process::Command;
 use ipc_core::{Caps, Error, ErrorKind, Handoff, Mechanism, Persistence, Rejected, Result, Shape};
 use ipc_fd::handoff::{adopt, give};
 use ipc_fd::kind::{checked, file_type, os};
-use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 use rustix::io::Errno;
 
 use crate::mapping::Mapping;
-use crate::options::{check_len, reserve_memory};
+use crate::options::{check_available, check_len, reserve, reserve_memory};
 use crate::{Access, Granted, MapOptions, ReadOnly, ReadWrite};
 
 /// What nobody can do with memory any more, whoever has it.
@@ -113,6 +113,15 @@ impl MemfdOptions {
     /// (`memory.max`) has no error to give: who goes beyond it is killed, here and not at some later touch.
     #[doc(alias = "memfd_create")]
     pub fn create(&self) -> Result<Memfd> {
+        self.create_with(|fd, len| reserve_memory(fd, len))
+    }
+
+    /// As [`create`](Self::create), but reserves nothing: [`Memfd::reserve`] does, part by part.
+    pub(crate) fn create_sparse(&self) -> Result<Memfd> {
+        self.create_with(|fd, len| rustix::fs::ftruncate(fd, len).map_err(os("ftruncate")))
+    }
+
+    fn create_with(&self, size: impl FnOnce(BorrowedFd<'_>, u64) -> Result<()>) -> Result<Memfd> {
         const NAME: &str = "ipc-shm";
         let len = check_len(self.len, "memfd_create")?;
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
@@ -122,7 +131,7 @@ impl MemfdOptions {
             fd => fd,
         }
         .map_err(os("memfd_create"))?;
-        reserve_memory(&fd, len)?;
+        size(fd.as_fd(), len)?;
         let mapping = Mapping::new(Some(fd.as_fd()), 0, self.len)?;
         rustix::fs::fcntl_add_seals(&fd, self.seals.0).map_err(os("fcntl F_ADD_SEALS"))?;
         let granted = Granted::ask(&mapping, self.map, true);
@@ -286,6 +295,26 @@ impl<A> Mechanism for Memfd<A> {
 }
 
 impl Memfd<ReadWrite> {
+    /// Reserves a part of memory that was made sparse: what is there stays.
+    pub(crate) fn reserve(&self, offset: usize, len: usize) -> Result<()> {
+        check_available(len as u64, "fallocate")?;
+        reserve(&self.fd, offset as u64, len as u64)
+    }
+
+    /// How many bytes of memory there are behind it.
+    pub(crate) fn in_memory(&self) -> Result<u64> {
+        let stat = rustix::fs::fstat(&self.fd).map_err(os("fstat"))?;
+        Ok(u64::try_from(stat.st_blocks).unwrap_or(0) * 512)
+    }
+
+    /// Gives the memory of a part back: it reads as zeros from now on. Offset and length are multiples of a
+    /// page.
+    pub(crate) fn give_back(&self, offset: usize, len: usize) {
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        // If it fails, the memory is kept.
+        let _ = rustix::fs::fallocate(&self.fd, flags, offset as u64, len as u64);
+    }
+
     /// Seals the contents for ever ([`Seals::CONTENTS`]), and maps them again for reading. The memory
     /// must have been made [`freezable`](MemfdOptions::freezable).
     ///

@@ -1,21 +1,22 @@
 //! What both ends of a ring do: find it in their memory, take their place, and see whether the other lives.
 
+use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
 
 use ipc_core::{Error, ErrorKind, RegionMut, Result};
-use ipc_process::{Pid, Process, ProcessId};
 
-use super::Strategy;
 use super::layout::{
-    CONSUMER, CONSUMER_CPU, CONSUMER_GONE, CONSUMER_SLEEPS, DATA, ELEMENT, LENGTH, MAGIC,
-    MAGIC_VALUE, MAX, MIN, PRODUCER, PRODUCER_CPU, PRODUCER_GONE, PRODUCER_SLEEPS, WANTS_FENCES,
+    CONSUMER, CONSUMER_CPU, CONSUMER_GONE, CONSUMER_SLEEPS, DATA, ELEMENT, LENGTH, MAGIC_VALUE,
+    PRODUCER, PRODUCER_CPU, PRODUCER_GONE, PRODUCER_SLEEPS, WANTS_FENCES,
 };
 use super::mapped::Mapped;
 use super::memory::Memory;
+use super::peers::{self, GIVEN, Peers};
 use super::spsc::{Receiver, Sender};
-use super::spsc_core::{leave, publish_cpu, sleep, want_fences};
+use super::spsc_core::{arm, leave, publish_cpu, sleep, want_fences};
 use super::waiting::SLICE;
+use super::{Strategy, attach};
 use crate::{Memfd, MemfdOptions};
 
 /// How large a ring is, and how its ends wait.
@@ -36,8 +37,12 @@ use crate::{Memfd, MemfdOptions};
 #[must_use = "options do nothing until a ring is made"]
 pub struct RingOptions {
     capacity: usize,
-    strategy: Strategy,
-    full_fences: bool,
+    pub(crate) strategy: Strategy,
+    pub(crate) full_fences: bool,
+    pub(crate) senders: usize,
+    pub(crate) overwrite: bool,
+    pub(crate) limit: usize,
+    pub(crate) element: u64,
 }
 
 impl Default for RingOptions {
@@ -49,7 +54,15 @@ impl Default for RingOptions {
 impl RingOptions {
     /// A ring of 64 KiB, whose ends spin a little and then sleep.
     pub const fn new() -> Self {
-        Self { capacity: 1 << 16, strategy: Strategy::Adaptive, full_fences: false }
+        Self {
+            capacity: 1 << 16,
+            strategy: Strategy::Adaptive,
+            full_fences: false,
+            senders: 8,
+            overwrite: false,
+            limit: 1 << 30,
+            element: 0,
+        }
     }
 
     /// How many bytes of records it holds: rounded up to a power of two, and 64 at least. A record is a
@@ -66,6 +79,38 @@ impl RingOptions {
     /// How an end waits that is made with these options. The two may differ.
     pub const fn strategy(mut self, strategy: Strategy) -> Self {
         self.strategy = strategy;
+        self
+    }
+
+    /// How many senders there can be at the same time, in a ring that takes several: 8 unless set. Each has
+    /// room of its own, [`capacity`](Self::capacity) bytes.
+    ///
+    /// # Limits
+    ///
+    /// 64.
+    pub const fn senders(mut self, count: usize) -> Self {
+        self.senders = count;
+        self
+    }
+
+    /// Lets the sender of a [`broadcast`](super::broadcast) go on when a receiver is too slow: its oldest
+    /// messages are overwritten, and it learns how many. Otherwise the sender waits for the slowest.
+    pub const fn overwrite(mut self, yes: bool) -> Self {
+        self.overwrite = yes;
+        self
+    }
+
+    /// How much an [`unbounded`](super::unbounded) ring may hold, in bytes: 1 GiB unless set, but 65536
+    /// segments at most, and 2 at least. It takes addresses, and memory only when that is needed.
+    pub const fn limit(mut self, bytes: usize) -> Self {
+        self.limit = bytes;
+        self
+    }
+
+    /// Says what the messages are, by a number that the programs agree on. An end with another one is
+    /// refused with [`ErrorKind::WrongType`]. 0, unless set, is bytes.
+    pub const fn element(mut self, id: u64) -> Self {
+        self.element = id;
         self
     }
 
@@ -105,26 +150,15 @@ impl RingOptions {
     ///
     /// [`ErrorKind::InvalidInput`] when the memory is too small.
     pub fn init(&self, region: &impl RegionMut) -> Result<()> {
-        if region.len() < self.region_len()? {
-            return Err(Error::new(ErrorKind::InvalidInput, "make ring").with_note(
-                "the memory is too small: RingOptions::region_len says how much it takes",
-            ));
-        }
-        let memory = Mapped::new(region, true);
-        memory.zero(0, self.region_len()?);
-        memory.store(LENGTH, self.data_len()? as u64, Relaxed);
-        memory.store(ELEMENT, 0, Relaxed);
-        // Last: who finds this finds the rest.
-        memory.store(MAGIC, MAGIC_VALUE, Release);
-        Ok(())
+        let len = self.data_len()?;
+        attach::create(region, self.region_len()?, MAGIC_VALUE, |memory| {
+            memory.store(LENGTH, len as u64, Relaxed);
+            memory.store(ELEMENT, self.element, Relaxed);
+        })
     }
 
-    fn data_len(&self) -> Result<usize> {
-        if self.capacity > MAX {
-            return Err(Error::new(ErrorKind::InvalidInput, "make ring")
-                .with_note("a ring holds 2 GiB at most"));
-        }
-        Ok(self.capacity.max(MIN).next_power_of_two())
+    pub(crate) fn data_len(&self) -> Result<usize> {
+        attach::data_len(self.capacity)
     }
 }
 
@@ -182,8 +216,8 @@ pub(crate) struct Place<R: RegionMut> {
     pub(crate) capacity: usize,
     pub(crate) strategy: Strategy,
     role: Role,
-    /// The other end's process, as it was known by this identity.
-    peer: Option<(u64, Process)>,
+    /// The other end's process.
+    peers: Peers,
     /// When the other end's process was last looked at.
     checked: Instant,
     /// The process that took the place.
@@ -200,35 +234,9 @@ impl<R: RegionMut> Place<R> {
         inherits: bool,
     ) -> Result<Self> {
         const OP: &str = "attach to ring";
-        let corrupted = |note| Err(Error::new(ErrorKind::Corrupted, OP).with_note(note));
-        if region.len() < DATA + MIN {
-            return Err(Error::new(ErrorKind::InvalidInput, OP)
-                .with_note("the memory is too small for any ring"));
-        }
-        let memory = Mapped::new(region, options.full_fences);
-        match memory.load(MAGIC, Acquire) {
-            MAGIC_VALUE => {}
-            0 => {
-                return Err(Error::new(ErrorKind::NotFound, OP)
-                    .with_note("there is no ring in this memory, or not yet"));
-            }
-            other if other >> 8 == MAGIC_VALUE >> 8 => {
-                let kind = ErrorKind::WrongType {
-                    expected: "a ring of layout 1",
-                    found: "a ring of another layout",
-                };
-                return Err(Error::new(kind, OP));
-            }
-            _ => return corrupted("there is something else in this memory"),
-        }
-        let capacity = usize::try_from(memory.load(LENGTH, Relaxed)).unwrap_or(usize::MAX);
-        if !capacity.is_power_of_two() || !(MIN..=MAX).contains(&capacity) {
-            return corrupted("the ring's length makes no sense");
-        }
-        if memory.len() - DATA < capacity {
-            return corrupted("the ring is longer than its memory");
-        }
-        let identity = encode(ProcessId::this()?);
+        let (memory, capacity) =
+            attach::open(region, options.full_fences, MAGIC_VALUE, DATA, options.element)?;
+        let identity = peers::this_process()?;
         let before = if inherits { GIVEN } else { 0 };
         if memory.compare_exchange(role.identity(), before, identity).is_err() {
             return Err(Error::new(ErrorKind::AlreadyExists, OP)
@@ -245,7 +253,7 @@ impl<R: RegionMut> Place<R> {
             capacity,
             strategy,
             role,
-            peer: None,
+            peers: Peers::default(),
             checked: Instant::now(),
             pid,
         })
@@ -270,6 +278,17 @@ impl<R: RegionMut> Place<R> {
         }
     }
 
+    pub(crate) fn set_doorbell(&mut self, eventfd: OwnedFd) {
+        if let Some(memory) = &mut self.memory {
+            memory.set_doorbell(eventfd);
+        }
+    }
+
+    /// Asks for the doorbell, unless there is something to do already.
+    pub(crate) fn arm(&self, ready: impl FnOnce() -> bool) -> bool {
+        arm(self.memory(), self.role.sleeps(), ready)
+    }
+
     /// Sleeps until the other end makes a step, unless there is something to do already. Whether `timeout`
     /// has passed.
     pub(crate) fn sleep(&self, timeout: Duration, ready: impl FnOnce() -> bool) -> bool {
@@ -289,25 +308,7 @@ impl<R: RegionMut> Place<R> {
         self.checked = Instant::now();
         let other = self.role.other();
         let identity = self.memory().load(other.identity(), Acquire);
-        // Nobody has attached yet, or nobody has adopted what was given.
-        let Some(id) = decode(identity) else { return };
-        let dead = match &self.peer {
-            Some((known, process)) if *known == identity => !process.is_alive().unwrap_or(true),
-            _ => match Process::open_id(id) {
-                Ok(process) => {
-                    let dead = !process.is_alive().unwrap_or(true);
-                    self.peer = Some((identity, process));
-                    dead
-                }
-                Err(error) => {
-                    // The last: its number is that of a thread by now.
-                    matches!(
-                        error.kind(),
-                        ErrorKind::NotFound | ErrorKind::WrongType { .. } | ErrorKind::InvalidInput
-                    )
-                }
-            },
-        };
+        let dead = self.peers.is_dead(identity);
         // Unless it has handed its end over meanwhile.
         if dead && self.memory().load(other.identity(), Acquire) == identity {
             self.memory().store(other.gone(), 1, Release);
@@ -370,23 +371,4 @@ impl Dialogue {
             self.asked = false;
         }
     }
-}
-
-/// The identity of an end that was given to a child and that the child has not adopted: no process.
-const GIVEN: u64 = u64::MAX;
-
-/// How many bits of an identity are the start time, in clock ticks since the machine started.
-const START_BITS: u32 = 42;
-
-/// A process in one word; 0 is none.
-fn encode(id: ProcessId) -> u64 {
-    u64::from(id.pid.get().cast_unsigned()) << START_BITS | id.start_time & ((1 << START_BITS) - 1)
-}
-
-fn decode(identity: u64) -> Option<ProcessId> {
-    if identity == GIVEN {
-        return None;
-    }
-    let pid = Pid::try_from(u32::try_from(identity >> START_BITS).ok()?).ok()?;
-    Some(ProcessId { pid, start_time: identity & ((1 << START_BITS) - 1) })
 }

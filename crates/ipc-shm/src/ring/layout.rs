@@ -23,7 +23,9 @@
 //! For the consumer to find 0 where the next record will be, the producer has set it to 0 before it commits
 //! the record before. It does so ahead, some hundred bytes at a time, and never for the inside of a record.
 
-/// What every ring begins with: the layout's version is its last byte.
+use ipc_core::{Error, ErrorKind, Result};
+
+/// What such a ring begins with: the layout's version is the last byte.
 pub(crate) const MAGIC_VALUE: u64 = u64::from_be_bytes(*b"ipcspsc\x01");
 
 pub(crate) const MAGIC: usize = 0;
@@ -65,4 +67,15 @@ pub(crate) const fn record(len: usize) -> usize {
 /// The longest message: two records and the word after them fit, wherever the first begins.
 pub(crate) const fn max_len(capacity: usize) -> usize {
     capacity / 2 - 2 * HEADER
+}
+
+/// Checks that some bytes are in a message.
+pub(crate) fn check(offset: usize, len: usize, of: usize, op: &'static str) -> Result<()> {
+    match offset.checked_add(len) {
+        Some(end) if end <= of => Ok(()),
+        _ => {
+            Err(Error::new(ErrorKind::InvalidInput, op)
+                .with_note("the bytes end after the message"))
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! A ring's memory, over a region that is mapped.
 #![expect(unsafe_code, reason = "every access of a ring to its region is made here")]
 
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence, fence};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use rustix::io::Errno;
 use rustix::thread::futex;
 
 use super::fences;
+use super::layout::CONSUMER_SLEEPS;
 use super::memory::Memory;
 use crate::copy::{LONG, copy};
 use crate::{RegionExt, sys};
@@ -23,11 +25,17 @@ pub(crate) struct Mapped<R> {
     /// Whether a light fence must be a full one: this process cannot be reached by `membarrier`, or
     /// cannot make one, or somebody wants it so.
     full_fences: bool,
+    /// What is written to when consumers are woken.
+    doorbell: Option<OwnedFd>,
 }
 
 impl<R: RegionMut> Mapped<R> {
     pub(crate) fn new(region: R, full_fences: bool) -> Self {
-        Self { region, full_fences: full_fences || !fences::register() }
+        Self { region, full_fences: full_fences || !fences::register(), doorbell: None }
+    }
+
+    pub(crate) fn set_doorbell(&mut self, eventfd: OwnedFd) {
+        self.doorbell = Some(eventfd);
     }
 
     pub(crate) fn region(&self) -> &R {
@@ -176,7 +184,18 @@ impl<R: RegionMut> Memory for Mapped<R> {
         u64::from(sys::this_cpu().wrapping_add(1))
     }
 
-    fn wake(&self, at: usize) {
-        let _ = futex::wake(self.futex(at), futex::Flags::empty(), 1);
+    fn wake(&self, at: usize) -> bool {
+        if at == CONSUMER_SLEEPS
+            && let Some(eventfd) = &self.doorbell
+        {
+            // It fails when it has rung so often that nobody can have listened.
+            let _ = rustix::io::write(eventfd, &1_u64.to_ne_bytes());
+        }
+        futex::wake(self.futex(at), futex::Flags::empty(), 1).is_ok_and(|woken| woken > 0)
+    }
+
+    #[inline]
+    fn fence(&self, order: Ordering) {
+        fence(order);
     }
 }

@@ -33,6 +33,8 @@ pub(crate) trait Memory {
     /// The processor that this thread runs on, counted from 1.
     fn this_cpu(&self) -> u64;
 
-    /// Wakes who sleeps at a word.
-    fn wake(&self, at: usize);
+    /// Wakes one who sleeps at a word; whether there was one.
+    fn wake(&self, at: usize) -> bool;
+    /// Orders this thread's accesses as [`std::sync::atomic::fence`] does.
+    fn fence(&self, order: Ordering);
 }

@@ -42,15 +42,45 @@
 //! - A process is known by its pid and start time: the ends must be in one pid namespace, and `/proc` mounted.
 //! - Spinning on one processor, with the other end on the same, waits for the scheduler.
 
+mod attach;
+pub mod broadcast;
+mod broadcast_core;
 mod end;
 mod fences;
+#[cfg(test)]
+mod heap;
+pub mod latest;
+mod latest_core;
 mod layout;
+pub mod many;
+mod many_core;
 mod mapped;
+mod member;
 mod memory;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod model_broadcast;
+#[cfg(test)]
+mod model_latest;
+#[cfg(test)]
+mod model_many;
+#[cfg(test)]
+mod model_memory;
+#[cfg(test)]
+mod model_unbounded;
+pub mod mpmc;
+pub mod mpsc;
+mod part;
+mod peers;
+mod places;
+mod seek;
+mod sleepers;
 pub mod spsc;
 mod spsc_core;
+pub mod typed;
+pub mod unbounded;
+mod unbounded_core;
 mod waiting;
 
 pub use end::RingOptions;

@@ -2,139 +2,18 @@
 //! every store that a load can see.
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering as StdOrdering;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use loom::sync::atomic::{AtomicU64, Ordering, fence};
-use loom::sync::{Arc, Condvar, Mutex};
+use loom::sync::Arc;
 use proptest::prelude::*;
 
-use super::layout::{
-    CONSUMER_GONE, CONSUMER_SLEEPS, DATA, MIN, PRODUCER_GONE, PRODUCER_SLEEPS, max_len,
-};
+use super::layout::{CONSUMER_SLEEPS, DATA, MIN, PRODUCER_GONE, PRODUCER_SLEEPS, max_len};
 use super::mapped::Mapped;
 use super::memory::Memory;
+use super::model_memory::{Fences, Model};
 use super::spsc_core::{Consumer, NotReceived, NotSent, Producer, leave, sleep, want_fences};
 use crate::Anonymous;
-
-/// Memory that the checker watches: the words of the layout that a ring uses, and the futex as the kernel
-/// has it, with a lock.
-struct Model {
-    words: Vec<AtomicU64>,
-    kernel: Mutex<()>,
-    woken: Condvar,
-    fences: Fences,
-}
-
-/// Which fences there are.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Fences {
-    /// All. A heavy fence also makes the other thread's light ones full, which the checker has no word for:
-    /// so light ones are full.
-    All,
-    /// All but light ones: a thread that sleeps must have asked for full ones.
-    NotLight,
-    None,
-}
-
-/// The words of a ring before its data that are more than names.
-const CONTROL: [usize; 8] = [
-    super::layout::HEAD,
-    CONSUMER_SLEEPS,
-    CONSUMER_GONE,
-    super::layout::CONSUMER_CPU,
-    PRODUCER_SLEEPS,
-    PRODUCER_GONE,
-    super::layout::PRODUCER_CPU,
-    super::layout::PRODUCER,
-];
-
-impl Model {
-    fn new(capacity: usize, fences: Fences) -> Arc<Self> {
-        let words = (0..CONTROL.len() + capacity / 8).map(|_| AtomicU64::new(0)).collect();
-        Arc::new(Self { words, kernel: Mutex::new(()), woken: Condvar::new(), fences })
-    }
-
-    fn word(&self, at: usize) -> &AtomicU64 {
-        let index = match at.checked_sub(DATA) {
-            Some(data) => CONTROL.len() + data / 8,
-            None => CONTROL.iter().position(|word| *word == at).expect("a word of the layout"),
-        };
-        &self.words[index]
-    }
-}
-
-fn order(order: StdOrdering) -> Ordering {
-    order
-}
-
-impl Memory for Model {
-    fn load(&self, at: usize, how: StdOrdering) -> u64 {
-        self.word(at).load(order(how))
-    }
-
-    fn store(&self, at: usize, value: u64, how: StdOrdering) {
-        self.word(at).store(value, order(how));
-    }
-
-    fn compare_exchange(&self, at: usize, old: u64, new: u64) -> Result<u64, u64> {
-        self.word(at).compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire)
-    }
-
-    fn read(&self, at: usize, buf: &mut [u8]) {
-        for (i, chunk) in buf.chunks_mut(8).enumerate() {
-            let word = self.load(at + 8 * i, StdOrdering::Relaxed).to_le_bytes();
-            chunk.copy_from_slice(&word[..chunk.len()]);
-        }
-    }
-
-    fn write(&self, at: usize, bytes: &[u8]) {
-        for (i, chunk) in bytes.chunks(8).enumerate() {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.store(at + 8 * i, u64::from_le_bytes(word), StdOrdering::Relaxed);
-        }
-    }
-
-    fn zero(&self, at: usize, len: usize) {
-        (at..at + len).step_by(8).for_each(|word| self.store(word, 0, StdOrdering::Relaxed));
-    }
-
-    fn light_fence(&self) {
-        if self.fences == Fences::All {
-            fence(Ordering::SeqCst);
-        }
-    }
-
-    fn full_fence(&self) {
-        if self.fences != Fences::None {
-            fence(Ordering::SeqCst);
-        }
-    }
-
-    fn heavy_fence(&self) {
-        self.full_fence();
-    }
-
-    fn sleep(&self, at: usize, value: u32, _timeout: Duration) -> bool {
-        // As the kernel does: it compares under the lock that a wake takes. There is no timeout, so that a
-        // wake-up that is lost is a deadlock, which the checker reports.
-        let lock = self.kernel.lock().expect("lock");
-        if self.load(at, StdOrdering::SeqCst) as u32 == value {
-            drop(self.woken.wait(lock).expect("wait"));
-        }
-        false
-    }
-
-    fn this_cpu(&self) -> u64 {
-        1
-    }
-
-    fn wake(&self, _at: usize) {
-        let _lock = self.kernel.lock().expect("lock");
-        self.woken.notify_all();
-    }
-}
 
 fn send(core: &mut Producer, memory: &impl Memory, msg: &[u8]) -> Result<(), NotSent> {
     let claim = core.claim(memory, msg.len())?;
@@ -154,7 +33,7 @@ fn recv(core: &mut Consumer, memory: &impl Memory) -> Result<Vec<u8>, NotReceive
 
 /// Messages from one thread to another that sleeps when there is none.
 fn exchange(fences: Fences, messages: &'static [&'static [u8]]) {
-    let memory = Model::new(MIN, fences);
+    let memory = Model::of_spsc(MIN, fences);
     if fences == Fences::NotLight {
         want_fences(&*memory, CONSUMER_SLEEPS, true);
     }
@@ -184,8 +63,13 @@ fn exchange(fences: Fences, messages: &'static [&'static [u8]]) {
 }
 
 fn check(run: impl Fn() + Sync + Send + 'static) {
+    check_within(3, run);
+}
+
+/// Tries every order in which threads are interrupted so many times at most.
+pub(super) fn check_within(preemptions: usize, run: impl Fn() + Sync + Send + 'static) {
     let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(3);
+    model.preemption_bound = Some(preemptions);
     model.check(run);
 }
 
@@ -220,7 +104,7 @@ fn without_fences_a_sleeper_is_forgotten_and_the_checker_sees_it() {
 #[test]
 fn a_producer_that_sleeps_for_want_of_room_is_woken() {
     check(|| {
-        let memory = Model::new(MIN, Fences::All);
+        let memory = Model::of_spsc(MIN, Fences::All);
         let there = Arc::clone(&memory);
         let producer = loom::thread::spawn(move || {
             let mut core = Producer::new(MIN);
@@ -283,7 +167,7 @@ proptest! {
         let capacity = 1 << power;
         let memory = Mapped::new(Anonymous::new(DATA + capacity).expect("memory"), false);
         for (i, word) in words.into_iter().take(capacity / 8).enumerate() {
-            memory.store(DATA + 8 * i, word, StdOrdering::Relaxed);
+            memory.store(DATA + 8 * i, word, Ordering::Relaxed);
         }
         let mut rx = Consumer::new(capacity);
         for _ in 0..capacity {

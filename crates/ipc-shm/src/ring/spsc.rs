@@ -1,5 +1,6 @@
 //! A ring between one sender and one receiver.
 
+use std::os::fd::OwnedFd;
 use std::process::Command;
 
 use ipc_core::{
@@ -9,6 +10,7 @@ use ipc_core::{
 
 use super::RingOptions;
 use super::end::{Dialogue, Place, Role};
+use super::layout::check;
 use super::memory::Memory;
 use super::spsc_core::{Claim, Consumer, Found, NotReceived, NotSent, Producer};
 use super::waiting::{Next, Patience, Waiting, look_away};
@@ -107,6 +109,57 @@ impl<R: RegionMut> Sender<R> {
     fn new(place: Place<R>) -> Self {
         let core = Producer::new(place.capacity);
         Self { place, core, dialogue: Dialogue::default(), corrupted: false }
+    }
+
+    /// Rings a doorbell when the receiver has [armed](Receiver::arm) it: an `eventfd`, to which 1 is added. The
+    /// receiver has the same one, and gets it as it gets any descriptor.
+    pub fn set_doorbell(&mut self, eventfd: OwnedFd) {
+        self.place.set_doorbell(eventfd);
+    }
+
+    /// Sends one message after the other and wakes the receiver once. Returns how many were sent: it waits for
+    /// room for the first, and stops when there is no more.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SendMsg`], when the first message was not sent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ipc_core::Wait;
+    /// use ipc_shm::ring::RingOptions;
+    ///
+    /// let (mut tx, mut rx) = RingOptions::new().pair()?;
+    /// let messages = ["one", "two", "three"];
+    /// assert_eq!(tx.send_batch(messages.iter().map(|it| it.as_bytes()), Wait::Forever)?, 3);
+    /// let (mut buf, mut lengths) = ([0; 64], Vec::new());
+    /// assert_eq!(rx.recv_batch(&mut buf, 100, Wait::Forever, |msg| lengths.push(msg.len()))?, 3);
+    /// assert_eq!(lengths, [3, 3, 5]);
+    /// # Ok::<(), ipc_core::Error>(())
+    /// ```
+    pub fn send_batch<'m>(
+        &mut self,
+        messages: impl IntoIterator<Item = &'m [u8]>,
+        wait: Wait,
+    ) -> Result<usize> {
+        let mut sent = 0;
+        for msg in messages {
+            let wait = if sent == 0 { wait } else { Wait::Never };
+            let claim = match self.claim(msg.len(), wait) {
+                Ok(claim) => claim,
+                Err(error) if sent == 0 => return Err(error),
+                Err(_) => break,
+            };
+            let memory = self.place.memory();
+            memory.write(claim.at, msg);
+            self.core.commit(memory, claim);
+            sent += 1;
+        }
+        if sent > 0 {
+            self.core.notify(self.place.memory());
+        }
+        Ok(sent)
     }
 
     /// Makes room for a message of `len` bytes, which is then written in its place and not copied.
@@ -246,17 +299,6 @@ impl<R: RegionMut> Grant<'_, R> {
     }
 }
 
-/// Checks that some bytes are in a message.
-fn check(offset: usize, len: usize, of: usize, op: &'static str) -> Result<()> {
-    match offset.checked_add(len) {
-        Some(end) if end <= of => Ok(()),
-        _ => {
-            Err(Error::new(ErrorKind::InvalidInput, op)
-                .with_note("the bytes end after the message"))
-        }
-    }
-}
-
 impl<R: RegionMut> Receiver<R> {
     /// Takes the receiver's place in the ring that [`RingOptions::init`] has made in this memory.
     ///
@@ -271,6 +313,95 @@ impl<R: RegionMut> Receiver<R> {
         let core = Consumer::new(place.capacity);
         let (patience, dialogue) = (Patience::default(), Dialogue::default());
         Self { place, core, patience, dialogue, corrupted: false }
+    }
+
+    /// Asks for the doorbell, which the sender has by [`set_doorbell`](Sender::set_doorbell), to be rung at the
+    /// next message: so the ring can wait in `poll` or `epoll` beside sockets.
+    ///
+    /// `false` when there is something to receive already, also [`ErrorKind::Disconnected`]; `true` when there
+    /// is nothing, so that now is the time to poll. A bell may ring for nothing. A sender that is killed rings
+    /// none: poll with a timeout, and receive with [`Wait::Never`] to learn of it; or poll its pidfd too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ipc_core::{ErrorKind, RecvMsg, SendMsg};
+    /// use ipc_shm::ring::{RingOptions, spsc};
+    /// use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+    ///
+    /// let (mut tx, mut rx) = spsc::pair(&RingOptions::new())?;
+    /// let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+    /// tx.set_doorbell(bell.try_clone()?);
+    /// let sender = std::thread::spawn(move || tx.send(b"ding"));
+    ///
+    /// let mut buf = [0; 64];
+    /// let len = loop {
+    ///     if rx.arm() {
+    ///         // And sockets, in the same call.
+    ///         poll(&mut [PollFd::new(&bell, PollFlags::IN)], None)?;
+    ///         let _ = rustix::io::read(&bell, &mut [0; 8]);
+    ///     }
+    ///     match rx.try_recv(&mut buf) {
+    ///         Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+    ///         got => break got?,
+    ///     }
+    /// };
+    /// assert_eq!(&buf[..len], b"ding");
+    /// sender.join().unwrap()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias("eventfd", "epoll"))]
+    pub fn arm(&mut self) -> bool {
+        let Self { place, core, .. } = self;
+        place.arm(|| !matches!(core.peek(place.memory()), Err(NotReceived::Empty)))
+    }
+
+    /// Receives what there is, `most` messages at most, each into the front of `buf`, and gives each to `each`.
+    /// The sender is told once. Returns how many: it waits for the first alone.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`RecvMsg`], when there was no first message. A message that is longer than the buffer stays;
+    /// if it is not the first, the next receive says so.
+    ///
+    /// # Examples
+    ///
+    /// See [`Sender::send_batch`].
+    pub fn recv_batch(
+        &mut self,
+        buf: &mut [u8],
+        most: usize,
+        wait: Wait,
+        mut each: impl FnMut(&[u8]),
+    ) -> Result<usize> {
+        let mut received = 0;
+        while received < most {
+            let found = if received == 0 {
+                self.find(wait)?
+            } else {
+                match self.core.peek(self.place.memory()) {
+                    Ok(found) => found,
+                    Err(_) => break,
+                }
+            };
+            let max = buf.len();
+            let Some(front) = buf.get_mut(..found.len) else {
+                if received > 0 {
+                    break;
+                }
+                let kind = ErrorKind::MessageTooLarge { len: found.len, max };
+                return Err(Error::new(kind, RECV));
+            };
+            self.place.memory().read(found.at, front);
+            self.core.skip(found);
+            received += 1;
+            each(front);
+        }
+        if received > 0 {
+            self.core.publish(self.place.memory());
+            self.patience.received();
+        }
+        Ok(received)
     }
 
     /// Finds the next message, which is then read in its place and not copied. See [`Sender::reserve`].

@@ -63,13 +63,19 @@ impl Producer {
         Self { capacity, tail: 0, head: 0, clean: capacity as u64 }
     }
 
-    pub(crate) const fn max_len(&self) -> usize {
-        max_len(self.capacity)
+    /// Of a ring whose producer before has gone: `tail` is where its records end, and `head` how far the
+    /// consumer is at least. The word at `tail` is 0.
+    pub(crate) const fn resume(capacity: usize, head: u64, tail: u64) -> Self {
+        Self { capacity, tail, head, clean: tail + HEADER as u64 }
     }
 
-    /// How many bytes of records were sent.
+    /// Where the next record begins, in bytes since the beginning. The word there is 0.
     pub(crate) const fn position(&self) -> u64 {
         self.tail
+    }
+
+    pub(crate) const fn max_len(&self) -> usize {
+        max_len(self.capacity)
     }
 
     /// Takes no word beyond the next header to be 0 any more.
@@ -178,9 +184,20 @@ impl Consumer {
         Self { capacity, head: 0 }
     }
 
-    /// How many bytes of records were received.
+    /// Of a ring that consumers before have received from, up to `head`.
+    pub(crate) const fn resume(capacity: usize, head: u64) -> Self {
+        Self { capacity, head }
+    }
+
+    /// How far it is, in bytes since the beginning.
     pub(crate) const fn position(&self) -> u64 {
         self.head
+    }
+
+    /// Passes a record without telling the producer.
+    #[inline]
+    pub(crate) fn skip(&mut self, found: Found) {
+        self.head += record(found.len) as u64;
     }
 
     /// Finds the next record.
@@ -219,7 +236,13 @@ impl Consumer {
     /// Lets go of a record, and wakes the producer if it sleeps for want of room.
     #[inline]
     pub(crate) fn release<M: Memory>(&mut self, memory: &M, found: Found) {
-        self.head += record(found.len) as u64;
+        self.skip(found);
+        self.publish(memory);
+    }
+
+    /// Tells the producer of all records that were passed, and wakes it if it sleeps for want of room.
+    #[inline]
+    pub(crate) fn publish<M: Memory>(&self, memory: &M) {
         memory.store(HEAD, self.head, Release);
         memory.light_fence();
         if memory.load(PRODUCER_SLEEPS, Relaxed) != 0 {
@@ -231,7 +254,7 @@ impl Consumer {
 /// Does what the other end's word asks for: a full fence, because it makes none that reaches us, and to be
 /// woken by an end that says where it runs, in the word `cpu`.
 #[cold]
-fn attend<M: Memory>(memory: &M, at: usize, cpu: usize) {
+pub(crate) fn attend<M: Memory>(memory: &M, at: usize, cpu: usize) {
     if memory.load(at, Relaxed) & WANTS_FENCES != 0 {
         memory.full_fence();
     }
@@ -250,7 +273,7 @@ pub(crate) fn publish_cpu<M: Memory>(memory: &M, at: usize) {
 }
 
 /// Wakes who sleeps at a word.
-fn wake<M: Memory>(memory: &M, at: usize) {
+pub(crate) fn wake<M: Memory>(memory: &M, at: usize) {
     let wants = memory.load(at, Relaxed) & WANTS_FENCES;
     memory.store(at, wants, Relaxed);
     memory.wake(at);
@@ -261,6 +284,18 @@ pub(crate) fn leave<M: Memory>(memory: &M, gone: usize, sleeps: usize) {
     memory.store(gone, 1, Release);
     memory.heavy_fence();
     wake(memory, sleeps);
+}
+
+/// Asks to be woken by other means than the futex; whether that is needed, because nothing is there.
+pub(crate) fn arm<M: Memory>(memory: &M, at: usize, ready: impl FnOnce() -> bool) -> bool {
+    let awake = memory.load(at, Relaxed) & WANTS_FENCES;
+    memory.store(at, awake | ASLEEP, Relaxed);
+    memory.heavy_fence();
+    if ready() {
+        memory.store(at, awake, Relaxed);
+        return false;
+    }
+    true
 }
 
 /// Sleeps until the other end wakes us, for `timeout` at most. `ready` says whether there is something to

@@ -11,7 +11,7 @@ use std::ptr::NonNull;
 
 use ipc_core::{Caps, Error, Mechanism, Name, Region, RegionMut, Result};
 use ipc_shm::ring::spsc::{Receiver, Sender};
-use ipc_shm::ring::{RingOptions, Strategy};
+use ipc_shm::ring::{RingOptions, Strategy, broadcast, mpmc, mpsc, unbounded};
 use ipc_shm::{
     FileMap, FileMapOptions, Key, Memfd, MemfdOptions, PosixShm, PosixShmOptions, ReadWrite,
     SysvShm, SysvShmOptions,
@@ -219,6 +219,38 @@ impl Messages for Spsc {
     fn pair() -> Result<(Sender, Receiver)> {
         RingOptions::new().pair()
     }
+}
+
+/// Declares fixtures of rings with their own default memory.
+macro_rules! rings {
+    ($($fixture:ident: $ring:ident, $name:literal, $options:expr;)+) => {$(
+        pub(crate) struct $fixture;
+
+        impl Messages for $fixture {
+            const NAME: &'static str = $name;
+            const CAPS: Caps = <$ring::Sender as Mechanism>::CAPS;
+            type Tx = $ring::Sender;
+            type Rx = $ring::Receiver;
+            type Across = ByHandoff;
+
+            fn pair() -> Result<($ring::Sender, $ring::Receiver)> {
+                $ring::pair(&$options)
+            }
+        }
+    )+};
+}
+
+rings! {
+    Broadcast: broadcast, "shm-broadcast", RingOptions::new();
+    BroadcastFenced: broadcast, "shm-broadcast-full-fences",
+        RingOptions::new().full_fences(true).strategy(Strategy::Block);
+    Unbounded: unbounded, "shm-unbounded", RingOptions::new().capacity(4096).limit(1 << 18);
+    Mpsc: mpsc, "shm-mpsc", RingOptions::new();
+    MpscFenced: mpsc, "shm-mpsc-full-fences",
+        RingOptions::new().full_fences(true).strategy(Strategy::Block);
+    Mpmc: mpmc, "shm-mpmc", RingOptions::new();
+    MpmcFenced: mpmc, "shm-mpmc-full-fences",
+        RingOptions::new().full_fences(true).strategy(Strategy::Block);
 }
 
 /// The same with the fences of a kernel without membarrier.

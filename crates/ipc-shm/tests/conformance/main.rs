@@ -1,14 +1,18 @@
 //! The conformance suites, applied to every kind of shared memory, and what only memory does.
 
+mod broadcasts;
 mod descriptors;
 mod files;
 mod fixtures;
 mod forked;
+mod latest;
 mod limits;
+mod many;
 mod names;
 mod programs;
 mod rings;
 mod sysv;
+mod unbounded;
 
 use std::process::ExitCode;
 
@@ -22,17 +26,28 @@ fn main() -> ExitCode {
         .regions::<fixtures::Segments>()
         .messages::<fixtures::Spsc>()
         .messages::<fixtures::Fenced>()
+        .messages::<fixtures::Broadcast>()
+        .messages::<fixtures::BroadcastFenced>()
+        .messages::<fixtures::Unbounded>()
+        .messages::<fixtures::Mpsc>()
+        .messages::<fixtures::MpscFenced>()
+        .messages::<fixtures::Mpmc>()
+        .messages::<fixtures::MpmcFenced>()
         .named::<fixtures::Names>()
         .named::<fixtures::Keys>();
     for part in [
+        broadcasts::cases,
         descriptors::cases,
         files::cases,
         forked::cases,
+        latest::cases,
         limits::cases,
+        many::cases,
         names::cases,
         programs::cases,
         rings::cases,
         sysv::cases,
+        unbounded::cases,
     ] {
         harness = part(harness);
     }

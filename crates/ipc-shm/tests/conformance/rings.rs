@@ -33,16 +33,16 @@ pub(crate) fn cases(harness: Harness) -> Harness {
         .role("rings/scribbles", scribbles)
 }
 
-fn memory(options: &RingOptions) -> Memfd {
+pub(crate) fn memory(options: &RingOptions) -> Memfd {
     let memory = MemfdOptions::new(options.region_len().expect("length")).create();
     memory.expect("create")
 }
 
-fn again(memory: &Memfd) -> Memfd {
+pub(crate) fn again(memory: &Memfd) -> Memfd {
     memory.try_clone().expect("map it again")
 }
 
-fn kind<T>(result: Result<T, Error>) -> ErrorKind {
+pub(crate) fn kind<T>(result: Result<T, Error>) -> ErrorKind {
     result.map(drop).expect_err("it must fail").kind()
 }
 
@@ -239,23 +239,23 @@ fn answers() {
 }
 
 /// How many peers are killed.
-fn kills() -> u64 {
+pub(crate) fn kills() -> u64 {
     std::env::var("IPC_SHM_KILLS").ok().and_then(|it| it.parse().ok()).unwrap_or(500)
 }
 
 /// A length for message number `number`: short ones, and some that are long.
-fn length(number: u64) -> usize {
+pub(crate) fn length(number: u64) -> usize {
     8 + (number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58) as usize * (number % 7) as usize
 }
 
-fn check_message(number: u64, message: &[u8]) {
+pub(crate) fn check_message(number: u64, message: &[u8]) {
     assert_eq!(message.len(), length(number), "message {number} is not whole");
     assert_eq!(message[..8], number.to_le_bytes(), "a message is lost, repeated or out of order");
     assert!(message[8..].iter().all(|byte| *byte == number as u8), "message {number} is mixed");
 }
 
 /// Spins for a while that differs from kill to kill.
-fn a_moment(kill: u64) {
+pub(crate) fn a_moment(kill: u64) {
     let end = Instant::now() + Duration::from_micros(kill.wrapping_mul(7919) % 1500);
     while Instant::now() < end {
         std::hint::spin_loop();
@@ -332,13 +332,13 @@ fn receives_for_ever() {
 }
 
 /// How long a hostile peer writes over everything.
-fn scribbling() -> Duration {
+pub(crate) fn scribbling() -> Duration {
     let secs = std::env::var("IPC_SHM_HOSTILE_SECS").ok().and_then(|it| it.parse().ok());
     Duration::from_secs(secs.unwrap_or(2))
 }
 
 /// Starts a process that writes random words over all of a ring, as fast as it can.
-fn scribbler(memory: &Memfd) -> Peer {
+pub(crate) fn scribbler(memory: &Memfd) -> Peer {
     let mut peer = Peer::cast("rings/scribbles");
     again(memory).give(peer.command(), "ring").map_err(|it| it.error).expect("give");
     let mut peer = peer.start();
