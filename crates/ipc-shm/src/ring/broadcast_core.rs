@@ -4,8 +4,8 @@
 //!    0  MAGIC, LENGTH, ELEMENT, POLICY: whether old messages are overwritten
 //!  128  PRODUCER: who it is
 //!  256  BEGIN: everything before is being overwritten; CHECK: where a record begins that is not old
-//!  512  CONSUMER_SLEEPS, CONSUMER_GONE: of all consumers
-//!  640  PRODUCER_SLEEPS, PRODUCER_GONE
+//!  512  CONSUMER_SLEEPS, CONSUMER_GONE, CONSUMER_CPU, CONSUMER_CAME: of all consumers
+//!  640  PRODUCER_SLEEPS, PRODUCER_GONE, PRODUCER_CPU
 //! 1024  32 places of 128 bytes: the identity of a consumer, 0 for none, and how far it is
 //! 5120  data
 //! ```
@@ -19,12 +19,13 @@
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
 use super::layout::{
-    COMMITTED, CONSUMER_CPU, CONSUMER_GONE, HEADER, PAD, PRODUCER, PRODUCER_GONE, PRODUCER_SLEEPS,
+    COMMITTED, CONSUMER_CPU, CONSUMER_GONE, FAR, HEADER, PAD, PRODUCER, PRODUCER_GONE,
+    PRODUCER_SLEEPS,
 };
 use super::memory::Memory;
 use super::places::Places;
 use super::sleepers::rouse_all;
-use super::spsc_core::{Found, NotReceived, NotSent, attend, wake};
+use super::spsc_core::{Claim, Found, NotReceived, NotSent, attend, wake};
 
 pub(crate) const POLICY: usize = 24;
 pub(crate) const BEGIN: usize = 256;
@@ -83,16 +84,6 @@ pub(crate) struct Producer {
     newest: u64,
 }
 
-/// Room for a record.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Claim {
-    /// The offset of the message.
-    pub(crate) at: usize,
-    len: usize,
-    pad: Option<usize>,
-    next: u64,
-}
-
 impl Producer {
     /// Of a ring whose data is zero and that nobody has used.
     pub(crate) const fn new(capacity: usize, overwrites: bool) -> Self {
@@ -102,6 +93,11 @@ impl Producer {
 
     pub(crate) const fn is_unused(&self) -> bool {
         self.tail == 0
+    }
+
+    /// Where the next record begins, in bytes since the beginning.
+    pub(crate) const fn position(&self) -> u64 {
+        self.tail
     }
 
     pub(crate) const fn max_len(&self) -> usize {
@@ -278,7 +274,7 @@ impl Consumer {
         for _ in 0..ATTEMPTS {
             let mut new = Self::inherit(capacity, overwrites, place);
             new.head = memory.load(CHECK, Acquire);
-            if !new.head.is_multiple_of(8) {
+            if !new.head.is_multiple_of(8) || new.head > FAR {
                 return Err(NotReceived::Corrupted);
             }
             memory.store(at, new.head, Release);
@@ -298,7 +294,7 @@ impl Consumer {
         let first = self.head;
         self.overtaken = 1;
         // A producer that is faster is not to keep us here for ever.
-        while self.head - first <= 2 * self.capacity as u64 {
+        while self.head.wrapping_sub(first) <= 2 * self.capacity as u64 {
             match self.peek(memory) {
                 Ok(found) if !self.is_overtaken(memory) => self.skip(found),
                 Err(NotReceived::Corrupted) => return Err(NotReceived::Corrupted),
@@ -313,6 +309,11 @@ impl Consumer {
     /// Whether nothing was sent before it joined, and nothing received.
     pub(crate) const fn is_unused(&self) -> bool {
         self.head == 0
+    }
+
+    /// How far it is, in bytes since the beginning.
+    pub(crate) const fn position(&self) -> u64 {
+        self.head
     }
 
     /// Finds the next record.
@@ -330,7 +331,7 @@ impl Consumer {
                 return Err(self.nothing(memory, pos));
             }
             match read(header, pos, self.capacity) {
-                Some(Entry::Pad(rest)) => self.head += rest as u64,
+                Some(Entry::Pad(rest)) => self.head = self.head.wrapping_add(rest as u64),
                 // After it was overtaken, its number tells how many are missing.
                 Some(Entry::Record(len)) => match number.checked_sub(self.number) {
                     Some(missing) if missing == 0 || self.overtaken > 0 => {
@@ -359,9 +360,12 @@ impl Consumer {
     /// Goes on with the oldest record; if that is overwritten too before it is received, with a newer one.
     #[cold]
     fn go_on<M: Memory>(&mut self, memory: &M) -> Result<(), NotReceived> {
-        let at = if self.overtaken.is_multiple_of(2) { BEGIN } else { CHECK };
-        self.overtaken = self.overtaken.saturating_add(1);
-        let head = memory.load(at, Acquire);
+        // In this order: CHECK is as new as this BEGIN at least, so neither is before what was received.
+        let begin = memory.load(BEGIN, Acquire);
+        let check = memory.load(CHECK, Acquire);
+        let head = if self.overtaken.is_multiple_of(2) { begin } else { check };
+        // From 1 to 64, and again.
+        self.overtaken = self.overtaken % 64 + 1;
         if head < self.head || !head.is_multiple_of(8) {
             return Err(NotReceived::Corrupted);
         }

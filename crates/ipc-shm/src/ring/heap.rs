@@ -99,7 +99,7 @@ fn a_producer_and_a_consumer() {
 fn a_producer_that_overwrites() {
     let capacity = 1024;
     let memory = Arc::new(Mapped::new(Heap::new(broadcast_core::DATA + capacity), true));
-    broadcast_core::PLACES.take(&*memory, 0, 1).expect("a place");
+    broadcast_core::PLACES.take(&*memory, 0, None, 1).expect("a place");
     let joined = broadcast_core::Consumer::join(&*memory, capacity, true, 0);
     let mut core = joined.expect("join");
     let there = Arc::clone(&memory);

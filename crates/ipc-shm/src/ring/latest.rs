@@ -26,15 +26,15 @@ use std::time::Duration;
 use ipc_core::{Error, ErrorKind, Handoff, RegionMut, Rejected, Result, Wait};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
+use super::dialogue::Bed;
 use super::latest_core::{CAME, DATA, NoValue, SLOTS, VERSION, read, slot_len, write};
-use super::layout::{ELEMENT, LENGTH, PRODUCER};
+use super::layout::{ELEMENT, LENGTH, PRODUCER, PRODUCER_CPU};
 use super::member::{Geometry, Member};
 use super::memory::Memory;
 use super::peers::GIVEN;
 use super::places::free;
-use super::seek::{Miss, Seek, seek};
-use super::sleepers::{doze, rouse_all, want_fences};
-use super::waiting::Waiting;
+use super::seek::{Miss, Seek, runs_here, seek};
+use super::sleepers::{rouse_all, want_fences};
 use super::{RingOptions, Strategy, attach};
 use crate::{Memfd, MemfdOptions};
 
@@ -279,8 +279,10 @@ impl<T: Value, R: RegionMut> Reader<T, R> {
         let number = match self.look(than) {
             Ok(number) => number,
             Err(miss) => {
-                let mut waiting = Waiting::new(wait, self.end.options.strategy);
-                seek(&mut Newer { reader: self, than }, &mut waiting, wait, miss, READ)?
+                let newer = seek(Newer { reader: self, than }, wait, miss);
+                // Another look may find a value that nobody overwrites at that moment.
+                self.end.corrupted = false;
+                newer?
             }
         };
         self.seen = number;
@@ -311,6 +313,11 @@ impl<T: Value, R: RegionMut> Reader<T, R> {
     }
 }
 
+/// How far a reader is that has seen so many values, as far as that tells a stream from a dialogue.
+const fn position(seen: u64) -> u64 {
+    seen.wrapping_mul(64)
+}
+
 /// A reader that looks for a newer value.
 struct Newer<'a, T: Value, R: RegionMut> {
     reader: &'a mut Reader<T, R>,
@@ -318,25 +325,43 @@ struct Newer<'a, T: Value, R: RegionMut> {
 }
 
 impl<T: Value, R: RegionMut> Seek for Newer<'_, T, R> {
+    type Region = R;
+    type Shape = Slots;
     type Found = u64;
+    const ROOM: bool = false;
+    const OP: &'static str = READ;
+
+    fn member(&mut self) -> &mut Member<R, Slots> {
+        &mut self.reader.end
+    }
 
     fn look(&mut self) -> Result<u64, Miss> {
         self.reader.look(self.than)
     }
 
     fn sleep(&mut self, time: Duration) -> bool {
-        let memory = &self.reader.end.memory;
-        doze(memory, time, || {
+        let Member { memory, dialogue, .. } = &mut self.reader.end;
+        let position = position(self.than);
+        dialogue.sleep(memory, Bed::Consumers, position, time, || {
             memory.load(VERSION, Acquire) > self.than || memory.load(PRODUCER, Acquire) == 0
         })
     }
 
-    fn check_is_due(&self) -> bool {
-        self.reader.end.check_is_due()
+    fn found(&mut self) {
+        let Member { memory, dialogue, .. } = &mut self.reader.end;
+        dialogue.found(memory, Bed::Consumers, position(self.than));
     }
 
-    fn check(&mut self) {
-        self.reader.end.check();
+    fn shares_cpu(&mut self) -> bool {
+        runs_here(&self.reader.end.memory, PRODUCER_CPU)
+    }
+}
+
+impl<T: Value, R: RegionMut> Drop for Reader<T, R> {
+    fn drop(&mut self) {
+        if self.end.is_own() {
+            self.end.dialogue.end(&self.end.memory, Bed::Consumers);
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //!  128  PRODUCER: who it is          (written when an end is attached or dropped)
 //!  256  CONSUMER: who it is
 //!  384  HEAD: how far the consumer is, in bytes since the beginning (written now and then by it)
-//!  512  CONSUMER_SLEEPS, CONSUMER_GONE, CONSUMER_CPU    (read by the producer at every send)
+//!  512  CONSUMER_SLEEPS, CONSUMER_GONE, CONSUMER_CPU, CONSUMER_CAME    (read by the producer at every send)
 //!  640  PRODUCER_SLEEPS, PRODUCER_GONE, PRODUCER_CPU    (read by the consumer when it publishes HEAD)
 //! 1024  data
 //! ```
@@ -37,6 +37,8 @@ pub(crate) const HEAD: usize = 384;
 pub(crate) const CONSUMER_SLEEPS: usize = 512;
 pub(crate) const CONSUMER_GONE: usize = 520;
 pub(crate) const CONSUMER_CPU: usize = 528;
+/// Whether there was a consumer, where they come and go.
+pub(crate) const CONSUMER_CAME: usize = 536;
 pub(crate) const PRODUCER_SLEEPS: usize = 640;
 pub(crate) const PRODUCER_GONE: usize = 648;
 pub(crate) const PRODUCER_CPU: usize = 656;
@@ -51,6 +53,10 @@ pub(crate) const WANTS_FENCES: u64 = 2;
 /// A header's bits beside the length.
 pub(crate) const COMMITTED: u64 = 1 << 63;
 pub(crate) const PAD: u64 = 1 << 62;
+
+/// Beyond this no position is believed: who counts bytes from 0 takes years to get there, and a sum of two
+/// such does not overflow.
+pub(crate) const FAR: u64 = 1 << 62;
 
 /// The length of a header.
 pub(crate) const HEADER: usize = 8;

@@ -11,22 +11,22 @@
 //! ```text
 //!    0  MAGIC, LENGTH of a lane's data, ELEMENT, LANES: how many there are
 //!  128  USED: how many lanes were ever taken
-//!  512  CONSUMER_SLEEPS, CONSUMER_GONE: of all consumers
+//!  512  CONSUMER_SLEEPS, CONSUMER_GONE, CONSUMER_CPU, CONSUMER_CAME: of all consumers
 //! 1024  RECEIVERS: the identities of 64 consumers, 0 for none
 //! 2048  the lanes. Of each, relative to its beginning:
 //!   128    PRODUCER: whose it is, 0 for nobody's
 //!   384    HEAD, LOCK
-//!   640    PRODUCER_SLEEPS
+//!   640    PRODUCER_SLEEPS, PRODUCER_CPU
 //!  1024    data
 //! ```
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use super::layout::{ASLEEP, CONSUMER_SLEEPS, DATA, HEAD, PRODUCER, PRODUCER_SLEEPS, WANTS_FENCES};
+use super::layout::{DATA, FAR, HEAD, HEADER, PRODUCER, PRODUCER_CPU, PRODUCER_SLEEPS, record};
 use super::memory::Memory;
 use super::part::Part;
-use super::places::{Places, free};
-use super::sleepers::{rouse_all, wake_some};
+use super::places::{Places, free, take};
+use super::sleepers::{rouse_all, somebody_sleeps, wake_some};
 use super::spsc_core::{Consumer, Found, NotReceived, Producer, wake};
 
 /// How many lanes there are.
@@ -54,7 +54,8 @@ pub(crate) struct Shape {
 
 impl Shape {
     pub(crate) const fn region_len(self) -> usize {
-        HEADER_LEN + self.lanes * self.stride()
+        // On a small machine it is more than there is, which nobody's memory is.
+        self.lanes.saturating_mul(self.stride()).saturating_add(HEADER_LEN)
     }
 
     const fn stride(self) -> usize {
@@ -80,15 +81,16 @@ impl Shape {
 /// all lanes.
 pub(crate) type Lane<'a, M> = Part<'a, M, false>;
 
-/// Takes a lane that is `from`'s (0: nobody's) for the process `identity`.
+/// Takes a lane that is `from`'s (0: nobody's) for the process `identity`: `only` this one, if it says.
 pub(crate) fn take_lane(
     memory: &impl Memory,
     shape: Shape,
     from: u64,
+    only: Option<usize>,
     identity: u64,
 ) -> Option<usize> {
-    (0..shape.lanes)
-        .find(|lane| shape.lane(memory, *lane).compare_exchange(PRODUCER, from, identity).is_ok())
+    let at = |lane| shape.lane(memory, lane).data(PRODUCER);
+    take(memory, shape.lanes, at, (from, only), identity)
 }
 
 /// The producer of a lane that was just taken: it goes on after what the one before has committed. `None` if
@@ -97,10 +99,11 @@ pub(crate) fn resume(memory: &impl Memory, shape: Shape, lane: usize) -> Option<
     let part = shape.lane(memory, lane);
     // Consumers may go on at the same time; but nobody writes.
     let head = part.load(HEAD, Acquire);
-    let end = head.checked_add(shape.capacity as u64)?;
-    if !head.is_multiple_of(8) {
+    if !head.is_multiple_of(8) || head > FAR {
         return None;
     }
+    // There is always a header of 0 after the last record.
+    let end = head + (shape.capacity - HEADER) as u64;
     let mut records = Consumer::resume(shape.capacity, head);
     loop {
         match records.peek(&part) {
@@ -146,7 +149,8 @@ pub(crate) fn leave_place(memory: &impl Memory, shape: Shape, place: usize, heir
 
 /// Takes from processes that have ended what they held: lanes, locks and places.
 pub(crate) fn bury(memory: &impl Memory, shape: Shape, mut is_dead: impl FnMut(u64) -> bool) {
-    for lane in 0..shape.used(memory) {
+    // All lanes: whoever took one may have been killed before it said so in USED.
+    for lane in 0..shape.lanes {
         let part = shape.lane(memory, lane);
         for word in [PRODUCER, LOCK] {
             free(&part, word, &mut is_dead);
@@ -168,11 +172,15 @@ pub(crate) struct Receiving {
     streak: u32,
     /// What to lock lanes with, where there are several consumers.
     key: Option<u64>,
+    /// How many bytes of records it has received.
+    received: u64,
+    /// How often a lane with a record was locked since [`is_kept_out`](Self::is_kept_out) was asked.
+    kept_out: u32,
 }
 
 /// A message that was found, in a lane that is locked.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Taken {
+pub struct Taken {
     pub(crate) lane: usize,
     pub(crate) found: Found,
 }
@@ -182,7 +190,28 @@ impl Receiving {
     pub(crate) fn new(memory: &impl Memory, shape: Shape, key: Option<u64>) -> Self {
         let head = |lane| shape.lane(memory, lane).load(HEAD, Acquire) & !7;
         let lanes = (0..shape.lanes).map(|lane| Consumer::resume(shape.capacity, head(lane)));
-        Self { shape, lanes: lanes.collect(), turn: 0, streak: 0, key }
+        Self { shape, lanes: lanes.collect(), turn: 0, streak: 0, key, received: 0, kept_out: 0 }
+    }
+
+    /// How far it is, as far as that tells a stream from a dialogue.
+    pub(crate) const fn position(&self) -> u64 {
+        self.received
+    }
+
+    /// Whether lanes with records were often locked by others since this was asked. Who has one locked may be
+    /// dead, and nobody else would look as long as there are messages in other lanes.
+    #[inline]
+    pub(crate) fn is_kept_out(&mut self) -> bool {
+        const OFTEN: u32 = 64;
+        self.kept_out >= OFTEN && std::mem::take(&mut self.kept_out) > 0
+    }
+
+    /// Whether a producer was last seen on the processor that this thread runs on.
+    pub(crate) fn shares_cpu(&self, memory: &impl Memory) -> bool {
+        let here = memory.this_cpu();
+        (0..self.shape.used(memory)).map(|lane| self.shape.lane(memory, lane)).any(|lane| {
+            lane.load(PRODUCER_CPU, Relaxed) == here && lane.load(PRODUCER, Relaxed) != 0
+        })
     }
 
     /// Finds a message, and locks its lane.
@@ -212,7 +241,11 @@ impl Receiving {
     fn look<M: Memory>(&mut self, memory: &M, lane: usize) -> Result<Found, NotReceived> {
         let part = self.shape.lane(memory, lane);
         let Some(key) = self.key else { return self.lanes[lane].peek(&part) };
-        if !self.has_record(memory, lane) || part.compare_exchange(LOCK, 0, key).is_err() {
+        if !self.has_record(memory, lane) {
+            return Err(NotReceived::Empty);
+        }
+        if part.compare_exchange(LOCK, 0, key).is_err() {
+            self.kept_out = self.kept_out.wrapping_add(1);
             return Err(NotReceived::Empty);
         }
         let head = part.load(HEAD, Relaxed);
@@ -238,6 +271,13 @@ impl Receiving {
         part.load(DATA + (head as usize & (self.shape.capacity - 1) & !7), Acquire) != 0
     }
 
+    /// Whether there is something for another consumer: a record that nobody has locked.
+    pub(crate) fn leaves_something(&self, memory: &impl Memory) -> bool {
+        (0..self.shape.used(memory)).any(|lane| {
+            self.has_record(memory, lane) && self.shape.lane(memory, lane).load(LOCK, Relaxed) == 0
+        })
+    }
+
     /// What it means that nothing was found.
     fn nothing(&self, memory: &impl Memory, used: usize) -> NotReceived {
         let lanes = || (0..used).map(|lane| self.shape.lane(memory, lane));
@@ -258,6 +298,7 @@ impl Receiving {
     pub(crate) fn release<M: Memory>(&mut self, memory: &M, taken: Taken) {
         let Taken { lane, found } = taken;
         self.lanes[lane].release(&self.shape.lane(memory, lane), found);
+        self.received = self.received.wrapping_add(record(found.len) as u64);
         self.streak += 1;
         if self.streak == STREAK {
             (self.turn, self.streak) = (lane + 1, 0);
@@ -278,16 +319,14 @@ impl Receiving {
         self.shape.lane(memory, lane).store(LOCK, 0, Release);
         // Another consumer may have found the lane locked, and gone to sleep.
         memory.light_fence();
-        if memory.load(CONSUMER_SLEEPS, Relaxed) & (ASLEEP | WANTS_FENCES) != 0 {
+        if somebody_sleeps(memory) {
             self.pass_on(memory, lane);
         }
     }
 
     #[cold]
     fn pass_on<M: Memory>(&self, memory: &M, lane: usize) {
-        if memory.load(CONSUMER_SLEEPS, Relaxed) & WANTS_FENCES != 0 {
-            memory.full_fence();
-        }
+        memory.full_fence();
         if self.has_record(memory, lane) {
             wake_some(memory, 1);
         } else if self.shape.lane(memory, lane).load(PRODUCER, Acquire) == 0 {

@@ -20,7 +20,7 @@ use crate::{RegionExt, sys};
 ///
 /// Invariant: the region is as long as the ring says, which was checked when the ring was attached.
 #[derive(Debug)]
-pub(crate) struct Mapped<R> {
+pub struct Mapped<R> {
     region: R,
     /// Whether a light fence must be a full one: this process cannot be reached by `membarrier`, or
     /// cannot make one, or somebody wants it so.
@@ -36,6 +36,18 @@ impl<R: RegionMut> Mapped<R> {
 
     pub(crate) fn set_doorbell(&mut self, eventfd: OwnedFd) {
         self.doorbell = Some(eventfd);
+    }
+
+    pub(crate) const fn has_doorbell(&self) -> bool {
+        self.doorbell.is_some()
+    }
+
+    /// Rings the doorbell, if there is one.
+    pub(crate) fn ring(&self) {
+        if let Some(eventfd) = &self.doorbell {
+            // It fails when it has rung so often that nobody can have listened.
+            let _ = rustix::io::write(eventfd, &1_u64.to_ne_bytes());
+        }
     }
 
     pub(crate) fn region(&self) -> &R {
@@ -185,11 +197,8 @@ impl<R: RegionMut> Memory for Mapped<R> {
     }
 
     fn wake(&self, at: usize) -> bool {
-        if at == CONSUMER_SLEEPS
-            && let Some(eventfd) = &self.doorbell
-        {
-            // It fails when it has rung so often that nobody can have listened.
-            let _ = rustix::io::write(eventfd, &1_u64.to_ne_bytes());
+        if at == CONSUMER_SLEEPS {
+            self.ring();
         }
         futex::wake(self.futex(at), futex::Flags::empty(), 1).is_ok_and(|woken| woken > 0)
     }

@@ -45,10 +45,12 @@
 mod attach;
 pub mod broadcast;
 mod broadcast_core;
-mod end;
+mod couple;
+mod dialogue;
 mod fences;
 #[cfg(test)]
 mod heap;
+mod in_place;
 pub mod latest;
 mod latest_core;
 mod layout;
@@ -71,6 +73,7 @@ mod model_memory;
 mod model_unbounded;
 pub mod mpmc;
 pub mod mpsc;
+mod options;
 mod part;
 mod peers;
 mod places;
@@ -83,5 +86,6 @@ pub mod unbounded;
 mod unbounded_core;
 mod waiting;
 
-pub use end::RingOptions;
+pub use in_place::{Grant, View};
+pub use options::RingOptions;
 pub use waiting::Strategy;

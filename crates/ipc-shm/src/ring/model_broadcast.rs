@@ -6,7 +6,9 @@ use loom::sync::Arc;
 use proptest::prelude::*;
 
 use super::broadcast_core::{BEGIN, CHECK, Consumer, DATA, MIN, PLACES, Producer, max_len};
-use super::layout::{CONSUMER_GONE, CONSUMER_SLEEPS, PRODUCER, PRODUCER_GONE, PRODUCER_SLEEPS};
+use super::layout::{
+    CONSUMER_CAME, CONSUMER_GONE, CONSUMER_SLEEPS, PRODUCER, PRODUCER_GONE, PRODUCER_SLEEPS,
+};
 use super::mapped::Mapped;
 use super::memory::Memory;
 use super::model::check_within;
@@ -36,13 +38,21 @@ fn recv(core: &mut Consumer, memory: &impl Memory) -> Result<Vec<u8>, NotReceive
 
 /// One thread overwrites, while another receives.
 fn overtake(fences: Fences) {
-    let control =
-        [BEGIN, CHECK, CONSUMER_SLEEPS, CONSUMER_GONE, PRODUCER, PRODUCER_SLEEPS, PRODUCER_GONE];
+    let control = [
+        BEGIN,
+        CHECK,
+        CONSUMER_SLEEPS,
+        CONSUMER_GONE,
+        CONSUMER_CAME,
+        PRODUCER,
+        PRODUCER_SLEEPS,
+        PRODUCER_GONE,
+    ];
     let place = [PLACES.at(0), PLACES.at(0) + 8];
     let data = (DATA..DATA + MIN).step_by(8);
     let memory = Model::new(control.into_iter().chain(place).chain(data), fences);
     let mut producer = Producer::new(MIN, true);
-    PLACES.take(&*memory, 0, 1).expect("a place");
+    PLACES.take(&*memory, 0, None, 1).expect("a place");
     let mut core = Consumer::join(&*memory, MIN, true, 0).expect("join");
     // As much as there is room for; the next one overwrites the oldest.
     for number in 0..5_u8 {
@@ -89,7 +99,7 @@ proptest! {
         for (step, who, len) in steps {
             match step {
                 0 if consumers[who].is_none() => {
-                    let place = PLACES.take(&memory, 0, 9).expect("a place");
+                    let place = PLACES.take(&memory, 0, None, 9).expect("a place");
                     let core = Consumer::join(&memory, capacity, overwrites, place);
                     consumers[who] = Some((core.expect("join"), sent.len() as u64, 0));
                     // Places are taken in order.

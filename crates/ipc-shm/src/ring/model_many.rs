@@ -8,8 +8,8 @@ use loom::sync::Arc;
 use proptest::prelude::*;
 
 use super::layout::{
-    CONSUMER_CPU, CONSUMER_GONE, CONSUMER_SLEEPS, DATA, HEAD, MIN, PRODUCER, PRODUCER_GONE,
-    PRODUCER_SLEEPS,
+    CONSUMER_CAME, CONSUMER_CPU, CONSUMER_GONE, CONSUMER_SLEEPS, DATA, HEAD, MIN, PRODUCER,
+    PRODUCER_CPU, PRODUCER_GONE, PRODUCER_SLEEPS,
 };
 use super::many_core::{
     HEADER_LEN, LANES, LOCK, RECEIVERS, Receiving, Shape, USED, bury, leave_lane, leave_place,
@@ -28,9 +28,9 @@ fn shape(lanes: usize, receivers: usize) -> Shape {
 }
 
 fn model(shape: Shape, fences: Fences) -> Arc<Model> {
-    let shared = [LANES, USED, CONSUMER_SLEEPS, CONSUMER_GONE, CONSUMER_CPU];
+    let shared = [LANES, USED, CONSUMER_SLEEPS, CONSUMER_GONE, CONSUMER_CPU, CONSUMER_CAME];
     let places = (0..shape.receivers).map(|place| RECEIVERS + 8 * place);
-    let lane = [PRODUCER, HEAD, LOCK, PRODUCER_SLEEPS, PRODUCER_GONE];
+    let lane = [PRODUCER, HEAD, LOCK, PRODUCER_SLEEPS, PRODUCER_GONE, PRODUCER_CPU];
     let lane = lane.into_iter().chain((DATA..DATA + MIN).step_by(8));
     let begin = |i| HEADER_LEN + i * (DATA + MIN).next_multiple_of(128);
     let lanes = (0..shape.lanes).flat_map(|i| lane.clone().map(move |at| begin(i) + at));
@@ -44,7 +44,7 @@ fn check(run: impl Fn() + Sync + Send + 'static) {
 
 /// A producer that has taken a lane.
 fn attach(memory: &impl Memory, shape: Shape, identity: u64) -> (usize, Producer) {
-    let lane = take_lane(memory, shape, 0, identity).expect("a free lane");
+    let lane = take_lane(memory, shape, 0, None, identity).expect("a free lane");
     (lane, resume(memory, shape, lane).expect("records"))
 }
 
@@ -59,7 +59,7 @@ fn send(
     let claim = core.claim(&part, msg.len())?;
     part.write(claim.at, msg);
     core.commit(&part, claim);
-    notify(memory);
+    notify(&part);
     Ok(())
 }
 
@@ -79,7 +79,7 @@ fn recv_all(core: &mut Receiving, memory: &impl Memory, shape: Shape) -> Vec<Vec
             Ok(message) => received.push(message),
             Err(NotReceived::Gone) => return received,
             Err(NotReceived::Empty) => {
-                doze(memory, Duration::MAX, || match core.find(memory) {
+                doze(memory, false, Duration::MAX, || match core.find(memory) {
                     Ok(taken) => {
                         core.put_back(memory, taken);
                         true
@@ -96,7 +96,7 @@ fn recv_all(core: &mut Receiving, memory: &impl Memory, shape: Shape) -> Vec<Vec
 fn two_producers(fences: Fences) {
     let shape = shape(2, 1);
     let memory = model(shape, fences);
-    shape.places().take(&*memory, 0, 9).expect("a place");
+    shape.places().take(&*memory, 0, None, 9).expect("a place");
     // Before any of them leaves.
     let lanes = [1, 2].map(|identity| attach(&*memory, shape, identity));
     let producers = lanes.map(|(lane, mut core)| {
@@ -149,7 +149,7 @@ fn two_consumers(fences: Fences, locks: bool) {
     let memory = model(shape, fences);
     let (lane, mut core) = attach(&*memory, shape, 1);
     let consumers = [8, 9].map(|identity| {
-        shape.places().take(&*memory, 0, identity).expect("a place");
+        shape.places().take(&*memory, 0, None, identity).expect("a place");
         let there = Arc::clone(&memory);
         loom::thread::spawn(move || {
             let key = locks.then_some(identity);
@@ -213,7 +213,7 @@ proptest! {
         let mut producers: HashMap<usize, (usize, Producer)> = HashMap::new();
         let mut queues = [const { VecDeque::new() }; 3];
         let key = (!exclusive).then_some(7);
-        shape.places().take(&memory, 0, 7).expect("a place");
+        shape.places().take(&memory, 0, None, 7).expect("a place");
         let mut consumer = Receiving::new(&memory, shape, key);
         let mut identity = 10_u64;
         let mut number = 0_u8;
@@ -243,7 +243,7 @@ proptest! {
                 // Another consumer takes over.
                 3 => {
                     leave_place(&memory, shape, 0, 0);
-                    shape.places().take(&memory, 0, 7).expect("a place");
+                    shape.places().take(&memory, 0, None, 7).expect("a place");
                     consumer = Receiving::new(&memory, shape, key);
                 }
                 4..8 => if let Some((lane, core)) = producers.get_mut(&who) {

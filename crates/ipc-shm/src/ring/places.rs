@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use super::layout::CONSUMER_GONE;
+use super::layout::{CONSUMER_CAME, CONSUMER_GONE};
 use super::memory::Memory;
 
 /// Words with the identities of consumers, 0 for none. When the last one goes, CONSUMER_GONE becomes 1, until
@@ -19,10 +19,16 @@ impl Places {
         self.first + place * self.stride
     }
 
-    /// Takes a place that is `from`'s (0: nobody's) for the process `identity`.
-    pub(crate) fn take(self, memory: &impl Memory, from: u64, identity: u64) -> Option<usize> {
-        let take = |place: &usize| memory.compare_exchange(self.at(*place), from, identity).is_ok();
-        let place = (0..self.count).find(take)?;
+    /// Takes a place that is `from`'s (0: nobody's) for the process `identity`: `only` this one, if it says.
+    pub(crate) fn take(
+        self,
+        memory: &impl Memory,
+        from: u64,
+        only: Option<usize>,
+        identity: u64,
+    ) -> Option<usize> {
+        let place = take(memory, self.count, |place| self.at(place), (from, only), identity)?;
+        memory.store(CONSUMER_CAME, 1, Release);
         memory.heavy_fence();
         memory.store(CONSUMER_GONE, 0, Release);
         Some(place)
@@ -40,10 +46,13 @@ impl Places {
         for place in 0..self.count {
             some |= free(memory, self.at(place), is_dead);
         }
-        if some {
+        // Or whoever gave the last one up, or took it from a dead process, was killed before it said so.
+        let unsaid = || memory.load(CONSUMER_CAME, Acquire) != 0 && !self.any(memory);
+        let gone = memory.load(CONSUMER_GONE, Relaxed) != 0;
+        if some || !gone && unsaid() {
             return self.are_gone(memory);
         }
-        if memory.load(CONSUMER_GONE, Relaxed) != 0 && self.any(memory) {
+        if gone && self.any(memory) {
             // Whoever was about to take it back was killed.
             memory.store(CONSUMER_GONE, 0, Release);
         }
@@ -68,6 +77,19 @@ impl Places {
         }
         true
     }
+}
+
+/// Takes one of `count` words that is `from`'s, and `only` that one if it says so; returns which.
+pub(crate) fn take(
+    memory: &impl Memory,
+    count: usize,
+    at: impl Fn(usize) -> usize,
+    (from, only): (u64, Option<usize>),
+    identity: u64,
+) -> Option<usize> {
+    (0..count)
+        .filter(|place| only.is_none_or(|only| only == *place))
+        .find(|place| memory.compare_exchange(at(*place), from, identity).is_ok())
 }
 
 /// Sets a word to 0 that holds the identity of a process that has ended; whether it did.

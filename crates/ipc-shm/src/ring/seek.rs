@@ -1,10 +1,15 @@
 //! How every end of every ring waits: look, spin or sleep, see whether the others live, look again.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use ipc_core::{Error, ErrorKind, Result, Wait};
+use ipc_core::{Error, ErrorKind, RegionMut, Result, Wait};
 
-use super::waiting::{Next, Waiting};
+use super::Strategy;
+use super::member::{Geometry, Member};
+use super::memory::Memory;
+use super::spsc_core::{NotReceived, NotSent};
+use super::waiting::{Next, Waiting, look_away};
 
 /// Why a look found nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,46 +22,94 @@ pub(crate) enum Miss {
     Corrupted,
 }
 
+impl From<NotSent> for Miss {
+    fn from(why: NotSent) -> Self {
+        match why {
+            NotSent::Full => Self::Nothing,
+            NotSent::Gone => Self::Gone,
+            NotSent::Corrupted => Self::Corrupted,
+        }
+    }
+}
+
+impl From<NotReceived> for Miss {
+    fn from(why: NotReceived) -> Self {
+        match why {
+            NotReceived::Empty => Self::Nothing,
+            NotReceived::Gone => Self::Gone,
+            NotReceived::Corrupted => Self::Corrupted,
+        }
+    }
+}
+
 /// An end that looks for something: room, or a message.
 pub(crate) trait Seek {
+    type Region: RegionMut;
+    type Shape: Geometry;
     type Found;
 
+    /// Whether it looks for room, and not for a message.
+    const ROOM: bool;
+    /// What it does, for errors.
+    const OP: &'static str;
+
+    fn member(&mut self) -> &mut Member<Self::Region, Self::Shape>;
     fn look(&mut self) -> Result<Self::Found, Miss>;
     /// Sleeps until somebody wakes it, unless a look would find more than nothing. Whether the time was over.
     fn sleep(&mut self, time: Duration) -> bool;
-    /// Whether the processes of the others were not looked at for some time.
-    fn check_is_due(&self) -> bool;
-    /// Sees whether the processes of the others live.
-    fn check(&mut self);
-    /// What is done between two looks while it spins.
-    fn pause(&self) {}
+    /// What is done when it has found something after a wait.
+    fn found(&mut self);
+    /// Whether the one that it waits for was last seen on the processor that this thread runs on.
+    fn shares_cpu(&mut self) -> bool;
+}
+
+/// Whether an end that says in the word at `cpu` where it runs was last seen where this thread does.
+pub(crate) fn runs_here(memory: &impl Memory, cpu: usize) -> bool {
+    memory.load(cpu, Relaxed) == memory.this_cpu()
 }
 
 /// Looks again and again, after a first look that found nothing.
 #[cold]
-pub(crate) fn seek<S: Seek>(
-    end: &mut S,
-    waiting: &mut Waiting,
-    wait: Wait,
-    mut miss: Miss,
-    op: &'static str,
-) -> Result<S::Found> {
+pub(crate) fn seek<S: Seek>(mut end: S, wait: Wait, mut miss: Miss) -> Result<S::Found> {
+    let mut strategy = end.member().options.strategy;
+    // A processor that the other end needs is not to be spun on.
+    if strategy == Strategy::Adaptive && end.shares_cpu() {
+        strategy = Strategy::Block;
+    }
+    let mut waiting = Waiting::new(wait, strategy, S::ROOM);
+    if !S::ROOM && miss == Miss::Nothing && waiting.spins() {
+        end.member().patience.look_away();
+    }
     loop {
         match miss {
             Miss::Nothing => {}
-            Miss::Gone => return Err(Error::new(ErrorKind::Disconnected, op)),
-            Miss::Corrupted => return Err(Error::new(ErrorKind::Corrupted, op)),
+            Miss::Gone => return Err(Error::new(ErrorKind::Disconnected, S::OP)),
+            Miss::Corrupted => {
+                end.member().corrupted = true;
+                return Err(Error::new(ErrorKind::Corrupted, S::OP));
+            }
         }
         match waiting.next() {
-            Next::Look => end.pause(),
+            // The receiver writes how far it is for every message: to look too often slows it down, and
+            // finds room for one message.
+            Next::Look if S::ROOM => look_away(),
+            Next::Look => {}
             Next::Sleep(time) => waiting.slept(end.sleep(time)),
-            Next::CheckPeer => end.check(),
-            Next::GiveUp if !end.check_is_due() => return Err(Error::new(wait.exhausted(), op)),
+            Next::CheckPeer => end.member().check(),
+            Next::GiveUp if !end.member().check_is_due() => {
+                return Err(Error::new(wait.exhausted(), S::OP));
+            }
             // Whoever only ever waits shortly must learn of a dead peer as well.
-            Next::GiveUp => end.check(),
+            Next::GiveUp => end.member().check(),
         }
         match end.look() {
-            Ok(found) => return Ok(found),
+            Ok(found) => {
+                if !S::ROOM {
+                    end.member().patience.found(&waiting);
+                }
+                end.found();
+                return Ok(found);
+            }
             Err(next) => miss = next,
         }
     }

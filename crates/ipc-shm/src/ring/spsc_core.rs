@@ -47,14 +47,14 @@ pub(crate) struct Producer {
 
 /// Room for a record: where its message goes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Claim {
+pub struct Claim {
     /// The offset of the message.
     pub(crate) at: usize,
-    len: usize,
+    pub(crate) len: usize,
     /// The bytes of the pad before the record, if there is one.
-    pad: Option<usize>,
+    pub(crate) pad: Option<usize>,
     /// What the tail will be.
-    next: u64,
+    pub(crate) next: u64,
 }
 
 impl Producer {
@@ -171,7 +171,7 @@ pub(crate) struct Consumer {
 
 /// A record that was found: where its message is.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Found {
+pub struct Found {
     /// The offset of the message.
     pub(crate) at: usize,
     /// Its length.
@@ -197,7 +197,8 @@ impl Consumer {
     /// Passes a record without telling the producer.
     #[inline]
     pub(crate) fn skip(&mut self, found: Found) {
-        self.head += record(found.len) as u64;
+        // Where consumers come and go it began where the ring said, which may be anything.
+        self.head = self.head.wrapping_add(record(found.len) as u64);
     }
 
     /// Finds the next record.
@@ -217,7 +218,7 @@ impl Consumer {
                 }
                 // A pad at the very beginning would be followed by another one, for ever.
                 pad if pad == COMMITTED | PAD && len == rest - HEADER && pos != 0 => {
-                    self.head += rest as u64;
+                    self.head = self.head.wrapping_add(rest as u64);
                 }
                 _ => return Err(NotReceived::Corrupted),
             }
@@ -274,8 +275,9 @@ pub(crate) fn publish_cpu<M: Memory>(memory: &M, at: usize) {
 
 /// Wakes who sleeps at a word.
 pub(crate) fn wake<M: Memory>(memory: &M, at: usize) {
-    let wants = memory.load(at, Relaxed) & WANTS_FENCES;
-    memory.store(at, wants, Relaxed);
+    let word = memory.load(at, Relaxed);
+    // Only that it sleeps: whether it wants fences it may say anew at this moment.
+    let _ = memory.compare_exchange(at, word, word & !ASLEEP);
     memory.wake(at);
 }
 

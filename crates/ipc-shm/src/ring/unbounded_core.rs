@@ -49,7 +49,8 @@ impl Chain {
     }
 
     pub(crate) const fn region_len(self) -> usize {
-        self.at(self.segments)
+        // On a small machine it is more than there is, which nobody's memory is.
+        self.segments.saturating_mul(self.stride()).saturating_add(self.header_len())
     }
 
     /// Where a segment begins.
@@ -102,6 +103,11 @@ impl Follower {
 
     pub(crate) const fn is_unused(&self) -> bool {
         self.segment == 0 && self.core.position() == 0
+    }
+
+    /// How far it is, as far as that tells a stream from a dialogue.
+    pub(crate) const fn position(&self) -> u64 {
+        self.core.position()
     }
 
     /// Finds the next message. `leave` gives the memory of a segment back.

@@ -77,7 +77,8 @@ impl Patience {
     /// A message was received.
     #[inline]
     pub(crate) fn received(&mut self) {
-        self.received += 1;
+        // A receiver that sleeps never looks away, and counts for ever.
+        self.received = self.received.wrapping_add(1);
     }
 
     /// There is none: looks away.
@@ -150,15 +151,11 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
-    /// A wait for a record: looks are short.
-    pub(crate) fn new(wait: Wait, strategy: Strategy) -> Self {
+    /// A wait for a message, where looks are short; or for room, where it looks away between two.
+    pub(crate) fn new(wait: Wait, strategy: Strategy, room: bool) -> Self {
+        let clock = if room { 0 } else { LOOKS - 1 };
         let (looks, began, checked) = (0, None, None);
-        Self { wait, strategy, clock: LOOKS - 1, looks, began, checked, overslept: false }
-    }
-
-    /// A wait for room, which looks away between two looks.
-    pub(crate) fn for_room(wait: Wait, strategy: Strategy) -> Self {
-        Self { clock: 0, ..Self::new(wait, strategy) }
+        Self { wait, strategy, clock, looks, began, checked, overslept: false }
     }
 
     /// Whether this wait looks again and again at first.
@@ -175,7 +172,8 @@ impl Waiting {
         if self.strategy == Strategy::Block {
             return self.sleep();
         }
-        self.looks += 1;
+        // A spinner may look for days.
+        self.looks = self.looks.wrapping_add(1);
         if self.looks & self.clock != 0 {
             std::hint::spin_loop();
             return Next::Look;
@@ -218,5 +216,24 @@ impl Waiting {
             return Next::CheckPeer;
         }
         Next::Look
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spinner_looks_for_days() {
+        let mut waiting = Waiting::new(Wait::Forever, Strategy::Spin, false);
+        waiting.looks = u32::MAX - 1;
+        assert_eq!([waiting.next(), waiting.next(), waiting.next()], [Next::Look; 3]);
+    }
+
+    #[test]
+    fn a_receiver_that_sleeps_counts_for_ever() {
+        let mut patience = Patience { received: u32::MAX, ..Patience::default() };
+        patience.received();
+        patience.look_away();
     }
 }
