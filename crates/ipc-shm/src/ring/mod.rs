@@ -45,6 +45,8 @@
 mod attach;
 pub mod broadcast;
 mod broadcast_core;
+#[cfg(test)]
+mod broken;
 mod couple;
 mod dialogue;
 mod fences;

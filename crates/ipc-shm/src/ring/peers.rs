@@ -43,9 +43,11 @@ impl Peers {
         let known = self.known.iter().position(|(known, _)| *known == identity);
         let dead = match known {
             Some(i) => !self.known[i].1.is_alive().unwrap_or(true),
-            None => match Process::open_id(id) {
+            None => match Process::open(id.pid) {
                 Ok(process) => {
-                    let dead = !process.is_alive().unwrap_or(true);
+                    // Where `/proc` does not show it, it is not known to have ended as long as it lives.
+                    let another = process.id().is_ok_and(|it| it != id);
+                    let dead = another || !process.is_alive().unwrap_or(true);
                     // A peer that makes identities up is not to use all our descriptors up.
                     if self.known.len() == Self::MOST {
                         self.known.clear();
@@ -54,10 +56,9 @@ impl Peers {
                     dead
                 }
                 // The last: its number is that of a thread by now.
-                Err(error) => matches!(
-                    error.kind(),
-                    ErrorKind::NotFound | ErrorKind::WrongType { .. } | ErrorKind::InvalidInput
-                ),
+                Err(error) => {
+                    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput)
+                }
             },
         };
         if dead {

@@ -1,10 +1,11 @@
 //! Rings with several senders and receivers: who comes and goes, killed and stopped peers, and hostile ones.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ipc_core::{ErrorKind, Handoff, RecvMsg, SendMsg, Wait};
 use ipc_shm::ring::{RingOptions, mpmc, mpsc, spsc};
-use ipc_shm::{FileMap, Memfd, MemfdOptions};
+use ipc_shm::{FileMap, Memfd, MemfdOptions, RegionExt};
 use ipc_testkit::{Harness, Peer, adopt_descriptor, dir, give_descriptor, hear, note, say};
 
 use crate::rings::{a_moment, again, check_message, kills, kind, length, scribbler, scribbling};
@@ -15,11 +16,16 @@ pub(crate) fn cases(harness: Harness) -> Harness {
         .test("many/a_private_mapping_is_refused", private)
         .test("many/a_doorbell_rings_for_who_polls", doorbells)
         .role("many/rings", rings)
+        .test("many/a_doorbell_rings_for_each_of_several_who_poll", several_doorbells)
+        .test("many/a_sender_that_cannot_reach_receivers_asks_for_fences", fences)
         .test("many/places_run_out_and_come_back", places)
         .test("many/a_sender_in_the_middle_of_a_message_holds_nobody_up", unfinished)
         .test("many/a_message_that_is_looked_at_is_nobody_elses", looked_at)
         .test("many/an_end_that_was_used_is_handed_over_with_its_messages", used)
         .role("many/goes_on", goes_on)
+        .test("many/each_child_goes_on_where_its_own_end_was", own_places)
+        .role("many/sends_one_more", sends_one_more)
+        .test("many/what_a_dead_receiver_keeps_is_free_while_others_are_busy", busy)
         .test("many/messages_of_killed_senders_arrive_whole_and_once", killed_senders)
         .role("many/sends_for_ever", sends_for_ever)
         .test("many/work_of_killed_receivers_is_done_by_others", killed_workers)
@@ -101,6 +107,67 @@ fn doorbells() {
     assert_eq!(number, DINGS);
     assert!(polls > 0, "it never had to poll");
     peer.join();
+}
+
+/// Whether a doorbell was rung since this was asked.
+fn was_rung(bell: &std::os::fd::OwnedFd) -> bool {
+    rustix::io::read(bell, &mut [0; 8]).is_ok()
+}
+
+fn several_doorbells() {
+    use rustix::event::{EventfdFlags, eventfd};
+    let (mut tx, mut one) = mpmc::pair(&RingOptions::new()).expect("pair");
+    let mut two = one.try_clone().expect("a second receiver");
+    let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).expect("eventfd");
+    tx.set_doorbell(bell.try_clone().expect("dup"));
+    one.set_doorbell(bell.try_clone().expect("dup"));
+    two.set_doorbell(bell.try_clone().expect("dup"));
+    for message in [b"first", b"later"] {
+        tx.send(message).expect("send");
+    }
+    // One looks at the first message, so that the other does not see the second.
+    let view = one.peek(Wait::Never).expect("there is one");
+    assert!(two.arm(), "all messages are locked");
+    assert!(!was_rung(&bell));
+    view.release();
+    assert!(was_rung(&bell), "nobody tells the other that there is one left");
+    two.try_recv(&mut [0; 8]).expect("the second message");
+    // Both poll, and one is quicker to read the bell; it takes one of two messages.
+    assert!(one.arm() && two.arm());
+    for message in [b"first", b"later"] {
+        tx.send(message).expect("send");
+    }
+    assert!(was_rung(&bell));
+    one.try_recv(&mut [0; 8]).expect("the first message");
+    assert!(was_rung(&bell), "the other one slept on");
+    two.try_recv(&mut [0; 8]).expect("the second message");
+    assert!(!was_rung(&bell), "there is nothing left");
+    // The end is told to all, too.
+    assert!(one.arm() && two.arm());
+    drop(tx);
+    assert!(was_rung(&bell));
+    assert_eq!(kind(one.try_recv(&mut [0; 8])), ErrorKind::Disconnected);
+    drop(one);
+    assert!(was_rung(&bell), "the other one slept on");
+    assert_eq!(kind(two.try_recv(&mut [0; 8])), ErrorKind::Disconnected);
+}
+
+/// The word at which the sender of the first lane sleeps, and what says that it wants fences.
+const FIRST_SLEEPS: usize = 2048 + 640;
+const WANTS_FENCES: u64 = 2;
+
+fn fences() {
+    let options = RingOptions::new().capacity(1024);
+    let len = mpsc::region_len(&options).expect("length");
+    let ring = MemfdOptions::new(len).create().expect("create");
+    mpsc::init(&ring, &options).expect("init");
+    for yes in [true, false] {
+        let options = options.full_fences(yes);
+        let tx = mpsc::Sender::attach(again(&ring), &options).expect("attach");
+        let word = ring.atomic_u64(FIRST_SLEEPS).expect("word").load(Ordering::Relaxed);
+        assert_eq!(word & WANTS_FENCES != 0, yes, "{word}");
+        drop(tx);
+    }
 }
 
 fn rings() {
@@ -192,6 +259,63 @@ fn goes_on() {
     let mut tx = mpsc::Sender::adopt("tx").expect("adopt");
     for number in 10..20 {
         tx.send(&vec![number as u8; length(number)]).expect("send");
+    }
+}
+
+fn own_places() {
+    let (mut one, mut rx) = mpsc::pair(&RingOptions::new()).expect("pair");
+    let mut two = one.try_clone().expect("a second sender");
+    one.send(b"1 before").expect("send");
+    two.send(b"2 before").expect("send");
+    let mut first = Peer::cast("many/sends_one_more");
+    one.give(first.command(), "tx").map_err(|it| it.error).expect("give");
+    let mut second = Peer::cast("many/sends_one_more");
+    second.command().env("MESSAGE", "2 after");
+    two.give(second.command(), "tx").map_err(|it| it.error).expect("give");
+    // The second child is there first.
+    second.start().join();
+    first.command().env("MESSAGE", "1 after");
+    first.start().join();
+    let mut received = Vec::new();
+    let mut buf = [0; 16];
+    while let Ok(len) = rx.recv(&mut buf) {
+        received.push(String::from_utf8(buf[..len].to_vec()).expect("text"));
+    }
+    for which in ["1", "2"] {
+        let of_one = received.iter().filter(|it| it.starts_with(which));
+        let of_one: Vec<&str> = of_one.map(|it| &it[2..]).collect();
+        assert_eq!(of_one, ["before", "after"], "{received:?}");
+    }
+}
+
+fn sends_one_more() {
+    let mut tx = mpsc::Sender::adopt("tx").expect("adopt");
+    tx.send(std::env::var("MESSAGE").expect("MESSAGE").as_bytes()).expect("send");
+}
+
+/// The word that says who receives from the first lane.
+const FIRST_LOCK: usize = 2048 + 392;
+
+fn busy() {
+    let options = RingOptions::new().capacity(1024);
+    let len = mpmc::region_len(&options).expect("length");
+    let ring = MemfdOptions::new(len).create().expect("create");
+    mpmc::init(&ring, &options).expect("init");
+    let mut one = mpmc::Sender::attach(again(&ring), &options).expect("attach");
+    let mut two = mpmc::Sender::attach(again(&ring), &options).expect("attach");
+    let mut rx = mpmc::Receiver::attach(again(&ring), &options).expect("attach");
+    one.send(b"kept").expect("send");
+    // The highest pid there can be, and the first clock tick: a process that has ended.
+    let dead = 4_194_303 << 42 | 1;
+    ring.atomic_u64(FIRST_LOCK).expect("word").store(dead, Ordering::Relaxed);
+    note("if it hangs, nobody looks whether who keeps a message is dead");
+    let mut buf = [0; 8];
+    loop {
+        let _ = two.try_send(b"other");
+        if rx.recv(&mut buf) == Ok(4) {
+            assert_eq!(&buf[..4], b"kept");
+            break;
+        }
     }
 }
 

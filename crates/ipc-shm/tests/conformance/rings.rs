@@ -21,6 +21,7 @@ pub(crate) fn cases(harness: Harness) -> Harness {
         .role("rings/adopts_an_end", adopts_an_end)
         .test("rings/short_waits_learn_of_a_killed_peer_too", short_waits)
         .test("rings/corrupted_stays_corrupted", corrupted)
+        .test("rings/a_batch_ends_though_there_is_no_end_of_records", endless)
         .test("rings/a_view_that_is_dropped_leaves_the_message", views)
         .test("rings/strategies_and_fences_of_the_ends_may_differ", mixtures)
         .role("rings/answers", answers)
@@ -189,6 +190,18 @@ fn corrupted() {
         header.store(later, Ordering::Relaxed);
         assert_eq!(kind(rx.try_recv(&mut [0; 8])), ErrorKind::Corrupted);
     }
+}
+
+fn endless() {
+    let options = RingOptions::new().capacity(4096);
+    let ring = memory(&options);
+    options.init(&ring).expect("init");
+    let mut rx = Receiver::attach(again(&ring), &options).expect("attach");
+    // Messages of 8 bytes, round and round.
+    for at in (0..4096).step_by(16) {
+        ring.atomic_u64(1024 + at).expect("word").store(1 << 63 | 8, Ordering::Relaxed);
+    }
+    assert_eq!(rx.recv_batch(&mut [0; 8], usize::MAX, Wait::Never, |_| ()), Ok(256));
 }
 
 fn views() {
