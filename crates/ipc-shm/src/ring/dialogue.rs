@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::layout::{CONSUMER_CPU, CONSUMER_SLEEPS, PRODUCER_CPU, PRODUCER_SLEEPS};
 use super::memory::Memory;
-use super::sleepers::{ask, doze};
+use super::sleepers::{ask, doze, get_up};
 use super::spsc_core::{publish_cpu, sleep, want_fences};
 
 /// The word at which an end sleeps.
@@ -14,6 +14,8 @@ pub(crate) enum Bed {
     Producer,
     /// The consumer's own.
     Consumer,
+    /// That of all consumers, of which there is one.
+    OnlyConsumer,
     /// That of all consumers.
     Consumers,
 }
@@ -24,7 +26,7 @@ impl Bed {
         match self {
             Self::Producer => want_fences(memory, PRODUCER_SLEEPS, yes),
             Self::Consumer => want_fences(memory, CONSUMER_SLEEPS, yes),
-            Self::Consumers => return ask(memory, yes),
+            Self::OnlyConsumer | Self::Consumers => return ask(memory, yes),
         }
         yes
     }
@@ -33,7 +35,7 @@ impl Bed {
     const fn cpu(self) -> usize {
         match self {
             Self::Producer => PRODUCER_CPU,
-            Self::Consumer | Self::Consumers => CONSUMER_CPU,
+            Self::Consumer | Self::OnlyConsumer | Self::Consumers => CONSUMER_CPU,
         }
     }
 }
@@ -80,6 +82,11 @@ impl Dialogue {
             Bed::Producer => sleep(memory, PRODUCER_SLEEPS, time, ready),
             Bed::Consumer => sleep(memory, CONSUMER_SLEEPS, time, ready),
             Bed::Consumers => doze(memory, self.asked, time, ready),
+            Bed::OnlyConsumer => {
+                let over = doze(memory, self.asked, time, ready);
+                get_up(memory);
+                over
+            }
         };
         // Whoever sleeps may wake elsewhere.
         publish_cpu(memory, bed.cpu());

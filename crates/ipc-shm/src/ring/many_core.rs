@@ -22,6 +22,7 @@
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
+use super::dialogue::Bed;
 use super::layout::{DATA, FAR, HEAD, HEADER, PRODUCER, PRODUCER_CPU, PRODUCER_SLEEPS, record};
 use super::memory::Memory;
 use super::part::Part;
@@ -39,6 +40,8 @@ pub(crate) const LOCK: usize = HEAD + 8;
 
 /// The most producers and the most consumers.
 pub(crate) const MOST: usize = 64;
+/// All consumers.
+const ALL: u32 = 64;
 
 /// How many messages a consumer takes from a lane before it looks into the next one.
 const STREAK: u32 = 32;
@@ -193,6 +196,11 @@ impl Receiving {
         Self { shape, lanes: lanes.collect(), turn: 0, streak: 0, key, received: 0, kept_out: 0 }
     }
 
+    /// Where it sleeps.
+    pub(crate) const fn bed(&self) -> Bed {
+        if self.key.is_some() { Bed::Consumers } else { Bed::OnlyConsumer }
+    }
+
     /// How far it is, as far as that tells a stream from a dialogue.
     pub(crate) const fn position(&self) -> u64 {
         self.received
@@ -331,7 +339,7 @@ impl Receiving {
             wake_some(memory, 1);
         } else if self.shape.lane(memory, lane).load(PRODUCER, Acquire) == 0 {
             // This may have been all that kept them from learning of the end.
-            wake_some(memory, MOST);
+            wake_some(memory, ALL);
         }
     }
 }

@@ -196,11 +196,12 @@ impl<R: RegionMut> Memory for Mapped<R> {
         u64::from(sys::this_cpu().wrapping_add(1))
     }
 
-    fn wake(&self, at: usize) -> bool {
+    fn wake(&self, at: usize, most: u32) -> u32 {
         if at == CONSUMER_SLEEPS {
             self.ring();
         }
-        futex::wake(self.futex(at), futex::Flags::empty(), 1).is_ok_and(|woken| woken > 0)
+        let woken = futex::wake(self.futex(at), futex::Flags::empty(), most);
+        woken.map_or(0, |woken| woken.try_into().unwrap_or(most))
     }
 
     #[inline]

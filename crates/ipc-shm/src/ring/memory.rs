@@ -33,8 +33,8 @@ pub(crate) trait Memory {
     /// The processor that this thread runs on, counted from 1.
     fn this_cpu(&self) -> u64;
 
-    /// Wakes one who sleeps at a word; whether there was one.
-    fn wake(&self, at: usize) -> bool;
+    /// Wakes so many at most who sleep at a word; returns how many there were.
+    fn wake(&self, at: usize, most: u32) -> u32;
     /// Orders this thread's accesses as [`std::sync::atomic::fence`] does.
     fn fence(&self, order: Ordering);
 }

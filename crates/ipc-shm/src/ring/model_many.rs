@@ -7,6 +7,7 @@ use std::time::Duration;
 use loom::sync::Arc;
 use proptest::prelude::*;
 
+use super::dialogue::Dialogue;
 use super::layout::{
     CONSUMER_CAME, CONSUMER_CPU, CONSUMER_GONE, CONSUMER_SLEEPS, DATA, HEAD, MIN, PRODUCER,
     PRODUCER_CPU, PRODUCER_GONE, PRODUCER_SLEEPS,
@@ -19,7 +20,7 @@ use super::mapped::Mapped;
 use super::memory::Memory;
 use super::model::check_within;
 use super::model_memory::{Fences, Model};
-use super::sleepers::{doze, notify};
+use super::sleepers::notify;
 use super::spsc_core::{NotReceived, NotSent, Producer};
 use crate::Anonymous;
 
@@ -79,12 +80,15 @@ fn recv_all(core: &mut Receiving, memory: &impl Memory, shape: Shape) -> Vec<Vec
             Ok(message) => received.push(message),
             Err(NotReceived::Gone) => return received,
             Err(NotReceived::Empty) => {
-                doze(memory, false, Duration::MAX, || match core.find(memory) {
-                    Ok(taken) => {
-                        core.put_back(memory, taken);
-                        true
+                let bed = core.bed();
+                Dialogue::new(true).sleep(memory, bed, 0, Duration::MAX, || {
+                    match core.find(memory) {
+                        Ok(taken) => {
+                            core.put_back(memory, taken);
+                            true
+                        }
+                        Err(why) => why != NotReceived::Empty,
                     }
-                    Err(why) => why != NotReceived::Empty,
                 });
             }
             Err(NotReceived::Corrupted) => panic!("corrupted"),

@@ -140,13 +140,16 @@ impl Memory for Model {
         1
     }
 
-    fn wake(&self, at: usize) -> bool {
+    fn wake(&self, at: usize, most: u32) -> u32 {
         let mut kernel = self.kernel.lock().expect("lock");
-        let Some(first) = kernel.asleep.iter().position(|(word, _)| *word == at) else {
-            return false;
-        };
-        kernel.asleep.remove(first);
+        let mut woken = 0;
+        while woken < most
+            && let Some(first) = kernel.asleep.iter().position(|(word, _)| *word == at)
+        {
+            kernel.asleep.remove(first);
+            woken += 1;
+        }
         self.woken.notify_all();
-        true
+        woken
     }
 }

@@ -81,8 +81,8 @@ impl<M: Memory, const ALL: bool> Memory for Part<'_, M, ALL> {
         self.memory.this_cpu()
     }
 
-    fn wake(&self, at: usize) -> bool {
-        self.memory.wake(self.at(at))
+    fn wake(&self, at: usize, most: u32) -> u32 {
+        self.memory.wake(self.at(at), most)
     }
 
     fn fence(&self, order: Ordering) {

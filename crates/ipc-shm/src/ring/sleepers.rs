@@ -15,7 +15,7 @@ use super::memory::Memory;
 use super::spsc_core::publish_cpu;
 
 /// More than a ring has consumers.
-const MOST: usize = 64;
+const MOST: u32 = 64;
 
 /// One who has asked for fences. One that is killed is counted for ever, which is slow and not wrong.
 const ASKER: u64 = 1 << 2;
@@ -43,6 +43,12 @@ pub(crate) fn doze(
     }
     !ready() && memory.sleep(CONSUMER_SLEEPS, asleep as u32, timeout)
     // The flag stays: others may sleep too. Who wakes and finds nobody takes it away.
+}
+
+/// Says that nobody sleeps any more: for the only consumer, which is awake. So that no producer makes a system
+/// call to find that out.
+pub(crate) fn get_up(memory: &impl Memory) {
+    change(memory, |word| (word & ASLEEP != 0).then(|| word.wrapping_add(STEP) & !ASLEEP));
 }
 
 /// Asks to be woken by other means than the futex; whether that is needed, because nothing is there.
@@ -105,7 +111,7 @@ pub(crate) fn notify_all<M: Memory>(memory: &M) {
 }
 
 #[inline]
-fn notify_some<M: Memory>(memory: &M, most: usize) {
+fn notify_some<M: Memory>(memory: &M, most: u32) {
     memory.light_fence();
     if somebody_sleeps(memory) {
         attend(memory, most);
@@ -113,7 +119,7 @@ fn notify_some<M: Memory>(memory: &M, most: usize) {
 }
 
 #[cold]
-fn attend(memory: &impl Memory, most: usize) {
+fn attend(memory: &impl Memory, most: u32) {
     if memory.load(CONSUMER_SLEEPS, Relaxed) & (WANTS_FENCES | ASKERS) != 0 {
         memory.full_fence();
     }
@@ -134,13 +140,10 @@ pub(crate) fn rouse_all(memory: &impl Memory) {
 /// The number is changed first: one that is about to sleep, and that no wake reaches yet, finds another word
 /// than its own and does not sleep. When nobody is left, the flag is taken away, unless the number has changed
 /// again: that is one who came later.
-pub(crate) fn wake_some(memory: &impl Memory, most: usize) {
+pub(crate) fn wake_some(memory: &impl Memory, most: u32) {
     let step = |word: u64| (word & ASLEEP != 0).then(|| word.wrapping_add(STEP));
     let Some(changed) = change(memory, step) else { return };
-    for _ in 0..most {
-        if !memory.wake(CONSUMER_SLEEPS) {
-            let _ = memory.compare_exchange(CONSUMER_SLEEPS, changed, changed & !ASLEEP);
-            return;
-        }
+    if memory.wake(CONSUMER_SLEEPS, most) < most {
+        let _ = memory.compare_exchange(CONSUMER_SLEEPS, changed, changed & !ASLEEP);
     }
 }

@@ -278,7 +278,7 @@ pub(crate) fn wake<M: Memory>(memory: &M, at: usize) {
     let word = memory.load(at, Relaxed);
     // Only that it sleeps: whether it wants fences it may say anew at this moment.
     let _ = memory.compare_exchange(at, word, word & !ASLEEP);
-    memory.wake(at);
+    memory.wake(at, 1);
 }
 
 /// Says that this end has gone, and wakes the other.

@@ -9,7 +9,6 @@ use ipc_core::{Error, ErrorKind, RecvMsg, RegionMut, Result, Wait};
 use super::{ATTACH, End, Kind, View, open};
 use crate::Memfd;
 use crate::ring::RingOptions;
-use crate::ring::dialogue::Bed;
 use crate::ring::in_place::{self, Finds};
 use crate::ring::many_core::{Receiving, Shape, Taken, leave_place};
 use crate::ring::mapped::Mapped;
@@ -201,13 +200,13 @@ impl<K: Kind, R: RegionMut> Seek for Record<'_, K, R> {
 
     fn sleep(&mut self, time: Duration) -> bool {
         let Receiver { end, core, .. } = &mut *self.0;
-        let (memory, position) = (&end.memory, core.position());
-        end.dialogue.sleep(memory, Bed::Consumers, position, time, || is_ready(core, memory))
+        let (memory, bed, position) = (&end.memory, core.bed(), core.position());
+        end.dialogue.sleep(memory, bed, position, time, || is_ready(core, memory))
     }
 
     fn found(&mut self) {
         let Receiver { end, core, .. } = &mut *self.0;
-        end.dialogue.found(&end.memory, Bed::Consumers, core.position());
+        end.dialogue.found(&end.memory, core.bed(), core.position());
     }
 
     fn shares_cpu(&mut self) -> bool {
@@ -260,7 +259,7 @@ impl<K: Kind, R: RegionMut> Drop for Receiver<K, R> {
         if !self.end.is_own() {
             return;
         }
-        self.end.dialogue.end(&self.end.memory, Bed::Consumers);
+        self.end.dialogue.end(&self.end.memory, self.core.bed());
         leave_place(&self.end.memory, self.end.shape, self.place, self.end.heir);
         self.end.memory.ring();
     }
