@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use proptest::prelude::*;
 
+use super::broadcast_consumer;
 use super::broadcast_core::{self, BEGIN, CHECK};
 use super::layout::{self, CONSUMER_GONE, DATA, HEAD, PRODUCER};
 use super::many_core::{LOCK, Receiving, Shape, USED, bury, leave_lane, resume, take_lane};
@@ -167,8 +168,8 @@ proptest! {
             memory.store(broadcast_core::DATA + 8 * i, *header, Relaxed);
         }
         memory.store(CHECK, check, Relaxed);
-        let joined = broadcast_core::Consumer::join(&memory, capacity, overwrites, 0);
-        let inherited = broadcast_core::Consumer::inherit(capacity, overwrites, 0);
+        let joined = broadcast_consumer::Consumer::join(&memory, capacity, overwrites, 0);
+        let inherited = broadcast_consumer::Consumer::inherit(capacity, overwrites, 0);
         memory.store(BEGIN, begin, Relaxed);
         for mut core in [joined.unwrap_or(inherited)] {
             for _ in 0..100 {

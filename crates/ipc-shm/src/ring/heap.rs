@@ -13,7 +13,8 @@ use super::mapped::Mapped;
 use super::memory::Memory;
 use super::spsc_core::{Consumer, NotReceived, NotSent, Producer};
 use super::{
-    RingOptions, Strategy, broadcast, broadcast_core, latest, latest_core, layout, mpmc, spsc,
+    RingOptions, Strategy, broadcast, broadcast_consumer, broadcast_core, latest, latest_core,
+    layout, mpmc, spsc,
 };
 
 #[derive(Debug)]
@@ -100,7 +101,7 @@ fn a_producer_that_overwrites() {
     let capacity = 1024;
     let memory = Arc::new(Mapped::new(Heap::new(broadcast_core::DATA + capacity), true));
     broadcast_core::PLACES.take(&*memory, 0, None, 1).expect("a place");
-    let joined = broadcast_core::Consumer::join(&*memory, capacity, true, 0);
+    let joined = broadcast_consumer::Consumer::join(&*memory, capacity, true, 0);
     let mut core = joined.expect("join");
     let there = Arc::clone(&memory);
     let sender = std::thread::spawn(move || {

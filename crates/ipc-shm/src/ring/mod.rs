@@ -1,8 +1,17 @@
 //! Rings: messages through shared memory, without a system call for each.
 //!
-//! [`spsc`] is bounded, and has one sender and one receiver, in two threads or two processes. An end waits as
-//! its [`Strategy`] says; one whose peer's process dies learns of it within 20 ms, and the receiver gets what
-//! was committed before that.
+//! | | senders | receivers | when it is full |
+//! |---|---|---|---|
+//! | [`spsc`] | 1 | 1 | the sender waits |
+//! | [`unbounded`] | 1 | 1 | it grows, up to a limit |
+//! | [`mpsc`] | up to 64 | 1 | the sender waits |
+//! | [`mpmc`] | up to 64 | up to 64, each message for one | the sender waits |
+//! | [`broadcast`] | 1 | up to 32, each message for all | the sender waits, or overwrites |
+//! | [`latest`] | 1 at a time | any number | there is one value |
+//!
+//! Ends are in threads or processes. An end waits as its [`Strategy`] says; one whose peer's process dies learns
+//! of it within 20 ms, and a receiver gets what was committed before that. Messages are bytes, or values
+//! ([`typed`]).
 //!
 //! # Examples
 //!
@@ -29,21 +38,25 @@
 //! - Whatever a peer writes into the memory, an end sends, receives, or says
 //!   [`Corrupted`](ipc_core::ErrorKind::Corrupted): it never touches a byte outside of the ring, and never
 //!   waits beyond its deadline. What it receives from a peer that breaks the rules is whatever that wrote.
-//! - A ring has one sender and one receiver in its life. Who comes after one that died makes a new ring.
+//! - In [`spsc`] and [`unbounded`] there is one sender and one receiver in the life of a ring: who comes after
+//!   one that died makes a new ring. In the others who has died is succeeded, once the kernel says so.
 //!
 //! # Limitations
 //!
-//! - There is no descriptor to poll.
+//! - There is no descriptor to poll, but a doorbell that is rung when the receiver has asked for it:
+//!   [`spsc::Receiver::arm`], [`many::Receiver::arm`].
+//! - A process that becomes another program (`exec`) without dropping its ends lives on, and is waited for.
 //! - A forked copy of an end is none: the child's death would not be seen, and what either drops ends the ring
 //!   for both. Make the ring before the fork (`RingOptions::init`), and attach on each side after it.
 //! - Until a child adopts the end that it was given, nobody is there who could die: wait with a deadline for
 //!   its first message.
 //! - A ring over a [private](crate::Private) mapping carries nothing anywhere.
 //! - A process is known by its pid and start time: the ends must be in one pid namespace, and `/proc` mounted.
-//! - Spinning on one processor, with the other end on the same, waits for the scheduler.
+//! - Spinning ([`Strategy::Spin`]) on one processor, with the other end on the same, waits for the scheduler.
 
 mod attach;
 pub mod broadcast;
+mod broadcast_consumer;
 mod broadcast_core;
 #[cfg(test)]
 mod broken;

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use loom::sync::Arc;
 use proptest::prelude::*;
 
-use super::broadcast_core::{BEGIN, CHECK, Consumer, DATA, MIN, PLACES, Producer, max_len};
+use super::broadcast_consumer::Consumer;
+use super::broadcast_core::{BEGIN, CHECK, DATA, MIN, PLACES, Producer, max_len};
 use super::layout::{
     CONSUMER_CAME, CONSUMER_GONE, CONSUMER_SLEEPS, PRODUCER, PRODUCER_GONE, PRODUCER_SLEEPS,
 };

@@ -8,7 +8,8 @@ use ipc_shm::ring::{RingOptions, broadcast};
 use ipc_shm::{Memfd, MemfdOptions};
 use ipc_testkit::{Harness, Peer, say};
 
-use crate::rings::{again, check_message, kills, kind, length, scribbler, scribbling};
+use crate::hostile::{scribbler, scribbling};
+use crate::rings::{again, check_message, kills, kind, length};
 
 pub(crate) fn cases(harness: Harness) -> Harness {
     harness

@@ -8,7 +8,8 @@ use ipc_shm::ring::{RingOptions, Strategy, latest, mpsc, typed};
 use ipc_shm::{Memfd, MemfdOptions};
 use ipc_testkit::{Harness, Peer, block, say};
 
-use crate::rings::{a_moment, again, kills, kind, scribbler, scribbling};
+use crate::hostile::{scribbler, scribbling};
+use crate::rings::{a_moment, again, kills, kind};
 
 pub(crate) fn cases(harness: Harness) -> Harness {
     harness

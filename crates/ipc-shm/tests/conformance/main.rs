@@ -2,12 +2,15 @@
 
 mod broadcasts;
 mod descriptors;
+mod doorbells;
 mod files;
 mod fixtures;
 mod forked;
+mod hostile;
 mod latest;
 mod limits;
 mod many;
+mod many_killed;
 mod names;
 mod programs;
 mod rings;
@@ -38,11 +41,14 @@ fn main() -> ExitCode {
     for part in [
         broadcasts::cases,
         descriptors::cases,
+        doorbells::cases,
         files::cases,
         forked::cases,
+        hostile::cases,
         latest::cases,
         limits::cases,
         many::cases,
+        many_killed::cases,
         names::cases,
         programs::cases,
         rings::cases,

@@ -8,7 +8,8 @@ use ipc_shm::ring::unbounded::{Receiver, Sender};
 use ipc_shm::ring::{RingOptions, unbounded};
 use ipc_testkit::{Harness, Peer, say};
 
-use crate::rings::{a_moment, check_message, kills, kind, length, scribbler, scribbling};
+use crate::hostile::{scribbler, scribbling};
+use crate::rings::{a_moment, check_message, kills, kind, length};
 
 pub(crate) fn cases(harness: Harness) -> Harness {
     harness
