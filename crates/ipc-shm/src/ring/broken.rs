@@ -89,6 +89,29 @@ fn a_lane_full_of_records_to_the_brim_is_none() {
     assert!(resume(&memory, SHAPE, 0).is_none());
 }
 
+#[test]
+fn a_broadcast_at_the_end_of_all_positions_goes_on_or_is_corrupted() {
+    let capacity = 1024;
+    let region = Anonymous::new(broadcast_core::DATA + capacity).expect("memory");
+    let memory = Mapped::new(region, true);
+    // Empty messages, and a pad in the last word.
+    for at in (0..capacity).step_by(8) {
+        let pad = if at + 8 == capacity { layout::PAD } else { 0 };
+        memory.store(broadcast_core::DATA + at, layout::COMMITTED | pad, Relaxed);
+    }
+    for back in (8..=64_u64).step_by(8) {
+        memory.store(CHECK, 0_u64.wrapping_sub(back), Relaxed);
+        memory.store(BEGIN, 0_u64.wrapping_sub(back), Relaxed);
+        let joined = broadcast_consumer::Consumer::join(&memory, capacity, true, 0);
+        assert!(joined.is_err(), "nobody is there");
+        let mut core = broadcast_consumer::Consumer::inherit(capacity, true, 0);
+        for _ in 0..100 {
+            let Ok(found) = core.peek(&memory) else { break };
+            core.release(&memory, found);
+        }
+    }
+}
+
 /// Positions as they never are.
 fn positions() -> impl Strategy<Value = u64> {
     prop_oneof![

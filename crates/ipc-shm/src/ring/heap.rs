@@ -14,7 +14,7 @@ use super::memory::Memory;
 use super::spsc_core::{Consumer, NotReceived, NotSent, Producer};
 use super::{
     RingOptions, Strategy, broadcast, broadcast_consumer, broadcast_core, latest, latest_core,
-    layout, mpmc, spsc,
+    layout, mpmc, mpsc, spsc,
 };
 
 #[derive(Debug)]
@@ -177,6 +177,11 @@ fn ends_of_every_ring() {
             options.init(&heap).expect("init");
             let tx = spsc::Sender::attach(heap.clone(), &options).expect("attach");
             exchange(tx, spsc::Receiver::attach(heap, &options).expect("attach"));
+
+            let heap = Heap::new(mpsc::region_len(&options).expect("length"));
+            mpsc::init(&heap, &options).expect("init");
+            let tx = mpsc::Sender::attach(heap.clone(), &options).expect("attach");
+            exchange(tx, mpsc::Receiver::attach(heap, &options).expect("attach"));
 
             let heap = Heap::new(mpmc::region_len(&options).expect("length"));
             mpmc::init(&heap, &options).expect("init");
