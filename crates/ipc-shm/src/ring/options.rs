@@ -99,7 +99,7 @@ impl RingOptions {
     }
 
     /// Says what the messages are, by a number that the programs agree on. An end with another one is
-    /// refused with [`ErrorKind::WrongType`]. 0, unless set, is bytes.
+    /// refused with [`ErrorKind::WrongType`](ipc_core::ErrorKind::WrongType). 0, unless set, is bytes.
     pub const fn element(mut self, id: u64) -> Self {
         self.element = id;
         self
@@ -116,7 +116,7 @@ impl RingOptions {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidInput`] above 2 GiB.
+    /// [`ErrorKind::InvalidInput`](ipc_core::ErrorKind::InvalidInput) above 2 GiB.
     pub fn region_len(&self) -> Result<usize> {
         Ok(DATA + self.data_len()?)
     }
@@ -125,7 +125,8 @@ impl RingOptions {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidInput`] for a capacity above 2 GiB; [`ErrorKind::ResourceLimit`] when memory or
+    /// [`ErrorKind::InvalidInput`](ipc_core::ErrorKind::InvalidInput) for a capacity above 2 GiB;
+    /// [`ErrorKind::ResourceLimit`](ipc_core::ErrorKind::ResourceLimit) when memory or
     /// descriptors run out.
     pub fn pair(&self) -> Result<(Sender<Memfd>, Receiver<Memfd>)> {
         let one = MemfdOptions::new(self.region_len()?).create()?;
@@ -139,7 +140,7 @@ impl RingOptions {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidInput`] when the memory is too small.
+    /// [`ErrorKind::InvalidInput`](ipc_core::ErrorKind::InvalidInput) when the memory is too small.
     pub fn init(&self, region: &impl RegionMut) -> Result<()> {
         let len = self.data_len()?;
         attach::create(region, self.region_len()?, MAGIC_VALUE, |memory| {

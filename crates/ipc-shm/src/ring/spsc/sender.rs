@@ -28,12 +28,14 @@ const SEND: &str = "send to ring";
 ///
 /// # Peer death
 ///
-/// A receiver that is dropped, or whose process dies, makes every send [`ErrorKind::Disconnected`]. The
+/// A receiver that is dropped, or whose process dies, makes every send
+/// [`ErrorKind::Disconnected`](ipc_core::ErrorKind::Disconnected). The
 /// death of a process is noticed by who waits, within 20 ms.
 ///
 /// # Errors
 ///
-/// As [`SendMsg`] says; [`ErrorKind::Corrupted`], from then on, when the receiver has written nonsense
+/// As [`SendMsg`] says; [`ErrorKind::Corrupted`](ipc_core::ErrorKind::Corrupted), from then on, when the
+/// receiver has written nonsense
 /// into the ring.
 ///
 /// # Examples
@@ -64,11 +66,13 @@ impl<R: RegionMut> Sender<R> {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::NotFound`] when there is no ring yet;
-    /// - [`ErrorKind::Corrupted`] when there is something else;
-    /// - [`ErrorKind::WrongType`] when it is a ring of another version of this crate;
-    /// - [`ErrorKind::AlreadyExists`] when it has, or had, a sender;
-    /// - [`ErrorKind::InvalidInput`] when the memory is too small for any ring.
+    /// - [`ErrorKind::NotFound`](ipc_core::ErrorKind::NotFound) when there is no ring yet;
+    /// - [`ErrorKind::Corrupted`](ipc_core::ErrorKind::Corrupted) when there is something else;
+    /// - [`ErrorKind::WrongType`](ipc_core::ErrorKind::WrongType) when it is a ring of another version of this
+    ///   crate;
+    /// - [`ErrorKind::AlreadyExists`](ipc_core::ErrorKind::AlreadyExists) when it has, or had, a sender;
+    /// - [`ErrorKind::InvalidInput`](ipc_core::ErrorKind::InvalidInput) when the memory is too small for any
+    ///   ring.
     pub fn attach(region: R, options: &RingOptions) -> Result<Self> {
         Self::open(region, options, false)
     }
@@ -79,9 +83,11 @@ impl<R: RegionMut> Sender<R> {
         Ok(Self { end, core })
     }
 
-    /// Rings a doorbell when the receiver has [armed](Receiver::arm) it: an `eventfd`, to which 1 is added. The
+    /// Rings a doorbell when the receiver has [armed](super::Receiver::arm) it: an `eventfd`, to which 1 is
+    /// added. The
     /// receiver has the same one, and gets it as it gets any descriptor. It should not block
-    /// (`EFD_NONBLOCK`): a receiver that is not to be trusted could fill it, and so keep a sender that rings it.
+    /// (`EFD_NONBLOCK`): a receiver that is not to be trusted could fill it, and so keep a sender that rings
+    /// it.
     #[doc(alias("eventfd", "epoll"))]
     pub fn set_doorbell(&mut self, eventfd: OwnedFd) {
         self.end.memory.set_doorbell(eventfd);

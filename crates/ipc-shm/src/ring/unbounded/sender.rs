@@ -28,13 +28,16 @@ const SEND: &str = "send to ring";
 ///
 /// # Peer death
 ///
-/// A receiver that is dropped, or whose process dies, makes every send [`ErrorKind::Disconnected`]. The death
+/// A receiver that is dropped, or whose process dies, makes every send
+/// [`ErrorKind::Disconnected`](ipc_core::ErrorKind::Disconnected). The death
 /// of a process is noticed when a segment is full.
 ///
 /// # Errors
 ///
-/// As [`SendMsg`] says; [`ErrorKind::ResourceLimit`] when there is no memory for another segment: nothing was
-/// sent. [`ErrorKind::Corrupted`], from then on, when the receiver has written nonsense into the ring.
+/// As [`SendMsg`] says; [`ErrorKind::ResourceLimit`](ipc_core::ErrorKind::ResourceLimit) when there is no
+/// memory for another segment: nothing was
+/// sent. [`ErrorKind::Corrupted`](ipc_core::ErrorKind::Corrupted), from then on, when the receiver has written
+/// nonsense into the ring.
 ///
 /// # Examples
 ///
