@@ -9,7 +9,7 @@ use super::mapped::Mapped;
 use super::spsc_core::Claim;
 
 /// An end that sends messages from where they are written.
-pub trait Places {
+pub trait Reserves {
     #[doc(hidden)]
     type Region: RegionMut;
 
@@ -23,12 +23,12 @@ pub trait Places {
 /// Room in a ring for a message that is not sent yet. Dropping it sends nothing.
 #[derive(Debug)]
 #[must_use = "nothing is sent before commit"]
-pub struct Grant<'a, S: Places> {
+pub struct Grant<'a, S: Reserves> {
     sender: &'a mut S,
     claim: Claim,
 }
 
-impl<'a, S: Places> Grant<'a, S> {
+impl<'a, S: Reserves> Grant<'a, S> {
     pub(crate) const fn new(sender: &'a mut S, claim: Claim) -> Self {
         Self { sender, claim }
     }

@@ -4,17 +4,21 @@
 use std::fs::File;
 use std::io::Write;
 
-use ipc_core::RegionMut;
+use ipc_core::{ErrorKind, RecvMsg, RegionMut, SendMsg, Wait};
+use ipc_shm::ring::{RingOptions, broadcast, mpmc, spsc, unbounded};
 use ipc_shm::{Anonymous, FileMap, PosixShmOptions, RegionExt};
 use ipc_testkit::{Harness, dir, names_in};
 
 use crate::fixtures::{DEV_SHM, fresh};
+use crate::rings::kind;
 
 pub(crate) fn cases(harness: Harness) -> Harness {
     harness
         .test("forked/a_child_shares_anonymous_memory", anonymous)
         .test("forked/a_child_has_its_own_copy_of_private_memory", private)
         .test("forked/a_copy_does_not_remove_the_name", name_stays)
+        .test("forked/a_copy_of_an_end_that_is_dropped_ends_nothing", ends)
+        .test("forked/a_copy_of_a_message_that_is_looked_at_frees_it_for_nobody", views)
 }
 
 /// Runs `child` in a forked child, and waits for it.
@@ -63,4 +67,30 @@ fn name_stays() {
     assert_eq!(names_in(DEV_SHM).len(), 1, "the child removed its parent's name");
     drop(copy);
     assert_eq!(names_in(DEV_SHM).len(), 0);
+}
+
+fn ends() {
+    fn check<T: SendMsg, R: RecvMsg>((tx, rx): (T, R)) {
+        let (mut tx, mut rx) = (Some(tx), Some(rx));
+        fork(|| drop((tx.take(), rx.take())));
+        let (mut tx, mut rx) = (tx.expect("the parent's"), rx.expect("the parent's"));
+        tx.try_send(b"still there").expect("there is a receiver");
+        assert_eq!(rx.try_recv(&mut [0; 16]), Ok(11));
+        assert_eq!(kind(rx.try_recv(&mut [0; 16])), ErrorKind::WouldBlock);
+    }
+    let options = RingOptions::new();
+    check(spsc::pair(&options).expect("pair"));
+    check(unbounded::pair(&options).expect("pair"));
+    check(mpmc::pair(&options).expect("pair"));
+    check(broadcast::pair(&options).expect("pair"));
+}
+
+fn views() {
+    let (mut tx, mut one) = mpmc::pair(&RingOptions::new()).expect("pair");
+    let mut two = one.try_clone().expect("a second receiver");
+    tx.send(b"work").expect("send");
+    let mut view = Some(one.peek(Wait::Never).expect("there is one"));
+    fork(|| drop(view.take()));
+    assert_eq!(kind(two.try_recv(&mut [0; 8])), ErrorKind::WouldBlock);
+    view.expect("the parent's").release();
 }

@@ -10,7 +10,7 @@ use crate::Memfd;
 use crate::ring::RingOptions;
 use crate::ring::broadcast_core::{Producer, end};
 use crate::ring::dialogue::Bed;
-use crate::ring::in_place::{self, Places};
+use crate::ring::in_place::{self, Reserves};
 use crate::ring::layout::{CONSUMER_CPU, PRODUCER, PRODUCER_CPU, PRODUCER_SLEEPS, WANTS_FENCES};
 use crate::ring::mapped::Mapped;
 use crate::ring::memory::Memory;
@@ -165,7 +165,7 @@ impl<R: RegionMut> SendMsg for Sender<R> {
     }
 }
 
-impl<R: RegionMut> Places for Sender<R> {
+impl<R: RegionMut> Reserves for Sender<R> {
     type Region = R;
 
     fn room(&self, claim: Claim) -> (&Mapped<R>, usize) {

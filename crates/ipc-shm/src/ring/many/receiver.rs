@@ -249,6 +249,10 @@ impl<K: Kind, R: RegionMut> Finds for Receiver<K, R> {
     }
 
     fn put_back(&mut self, taken: Taken) {
+        // A forked copy does not unlock what its parent still looks at.
+        if !self.end.is_own() {
+            return;
+        }
         self.core.put_back(&self.end.memory, taken);
         self.ring_for_others();
     }

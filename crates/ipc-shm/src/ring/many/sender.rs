@@ -11,7 +11,7 @@ use super::{ATTACH, End, Grant, Kind, open};
 use crate::Memfd;
 use crate::ring::RingOptions;
 use crate::ring::dialogue::Bed;
-use crate::ring::in_place::{self, Places};
+use crate::ring::in_place::{self, Reserves};
 use crate::ring::layout::{CONSUMER_CPU, PRODUCER_CPU, PRODUCER_SLEEPS, WANTS_FENCES};
 use crate::ring::many_core::{Lane, Shape, leave_lane, resume, take_lane};
 use crate::ring::mapped::Mapped;
@@ -197,7 +197,7 @@ impl<K: Kind, R: RegionMut> SendMsg for Sender<K, R> {
     }
 }
 
-impl<K: Kind, R: RegionMut> Places for Sender<K, R> {
+impl<K: Kind, R: RegionMut> Reserves for Sender<K, R> {
     type Region = R;
 
     fn room(&self, claim: Claim) -> (&Mapped<R>, usize) {

@@ -9,7 +9,7 @@ use crate::Memfd;
 use crate::ring::RingOptions;
 use crate::ring::couple::SENDER;
 use crate::ring::dialogue::Bed;
-use crate::ring::in_place::{self, Places};
+use crate::ring::in_place::{self, Reserves};
 use crate::ring::layout::CONSUMER_CPU;
 use crate::ring::mapped::Mapped;
 use crate::ring::memory::Memory;
@@ -186,7 +186,7 @@ impl SendMsg for Sender {
     }
 }
 
-impl Places for Sender {
+impl Reserves for Sender {
     type Region = Memfd;
 
     fn room(&self, claim: Claim) -> (&Mapped<Memfd>, usize) {
