@@ -35,7 +35,11 @@ pub(crate) fn scribbler(memory: &Memfd) -> Peer {
 }
 
 fn scribbles() {
-    let memory = Memfd::<ipc_shm::ReadWrite>::adopt("ring").expect("adopt");
+    scribble(&Memfd::adopt("ring").expect("adopt"));
+}
+
+/// Writes random words over all of this memory, for ever, and says so.
+pub(crate) fn scribble(memory: &Memfd) -> ! {
     let words: Vec<&AtomicU64> =
         (0..memory.len() / 8).map(|word| memory.atomic_u64(8 * word).expect("a word")).collect();
     say("scribbling");
