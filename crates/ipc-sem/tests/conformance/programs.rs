@@ -24,7 +24,7 @@ pub(crate) fn cases(harness: Harness) -> Harness {
         .role("programs/blocks_and_does_not", blocks_and_does_not)
         .test("programs/the_examples_run", || {
             run_examples(&[
-                ("bounded_buffer", "1000 things, none lost"),
+                ("producer_consumer", "1000 things, none lost"),
                 ("killed_holder", "the counter is right"),
                 ("readers_writers", "nobody saw half a price"),
                 ("philosophers", "all have eaten"),

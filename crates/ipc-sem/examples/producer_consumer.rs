@@ -2,7 +2,7 @@
 //! semaphore counts what is free, one what is taken, and a mutex guards the places.
 //!
 //! ```sh
-//! cargo run -p ipc-sem --example bounded_buffer
+//! cargo run -p ipc-sem --example producer_consumer
 //! ```
 
 use std::error::Error;
