@@ -99,7 +99,7 @@ fn measure(subject: &Subject, request: &RunRequest) -> Result<Vec<VariantSample>
     }
 
     let mut offers = Vec::new();
-    for entry in subject.variants {
+    for entry in subject.entries(request.key.topology) {
         let setup = setup(request, entry.variant);
         let offer = entry.offer(&setup, request.key.topology, &mut commands);
         offers.push((entry.variant, offer.context("in the initiator")?));

@@ -51,7 +51,7 @@ fn serve(control: &mut Control, request: &RunRequest, index: usize) -> Result<()
     }
     let subject = Subject::find(&request.key.mechanism)?;
     let mut lanes = Vec::new();
-    for entry in subject.variants {
+    for entry in subject.entries(request.key.topology) {
         let setup = setup(request, entry.variant);
         lanes.push((entry.variant, entry.join(&setup, request.key.topology, index)?));
     }

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use anyhow::{Error, Result, bail};
-use ipc_bench_schema::{CellKey, MechanismInfo, Payload, Topology, Variant, WaitMode};
+use ipc_bench_schema::{Absent, CellKey, MechanismInfo, Payload, Topology, Variant, WaitMode};
 use ipc_core::{Caps, Shape};
 
 use crate::create::{Bystander, Create, Creator};
@@ -42,6 +42,8 @@ pub struct VariantEntry {
     topologies: &'static [Topology],
     /// Why it takes no part in the others.
     apart: &'static str,
+    /// Where it leaves the other variants alone, and why.
+    sits_out: Option<(&'static [Topology], &'static str)>,
     /// How it is created for one message, or why it is not.
     setup: Result<SetupPart, &'static str>,
     offer: fn(&Setup, &mut Command) -> Result<Connect>,
@@ -84,6 +86,7 @@ impl VariantEntry {
             in_place: false,
             topologies: LINK,
             apart: "",
+            sits_out: None,
             setup: Ok(creator::<Forked<L>>),
             offer: |setup, command| {
                 let offer = L::offer(setup, command)?;
@@ -112,6 +115,7 @@ impl VariantEntry {
             in_place: false,
             topologies: &[],
             apart: ONCE,
+            sits_out: None,
             setup: Ok(creator::<C>),
             offer: |_, _| bail!(ONCE),
             join: |_| bail!(ONCE),
@@ -170,6 +174,19 @@ impl VariantEntry {
         self.fan_in = FanEntry::Apart(why);
         self.fan_out = FanEntry::Apart(why);
         self
+    }
+
+    /// The same, of a variant that leaves the others alone in some topologies, where it does not make the same
+    /// calls; and why, in plain words.
+    #[must_use]
+    pub const fn sits_out(mut self, topologies: &'static [Topology], why: &'static str) -> Self {
+        self.sits_out = Some((topologies, why));
+        self
+    }
+
+    /// Why it leaves the other variants alone in a topology, if it does.
+    fn absent(&self, topology: Topology) -> Option<&'static str> {
+        self.sits_out.filter(|(topologies, _)| topologies.contains(&topology)).map(|it| it.1)
     }
 
     /// The same, of a mechanism that takes no part in `setup`, and why, in plain words.
@@ -329,6 +346,11 @@ impl Subject {
         }
     }
 
+    /// The variants that take part in a topology.
+    pub fn entries(&self, topology: Topology) -> impl Iterator<Item = &'static VariantEntry> {
+        self.variants.iter().filter(move |entry| entry.absent(topology).is_none())
+    }
+
     /// Why this subject cannot do what the cell asks for, if it cannot.
     #[must_use]
     pub fn unsupported(&self, key: &CellKey) -> Option<String> {
@@ -399,6 +421,17 @@ impl Subject {
         !matches!(self.caps.shape, Shape::Notification | Shape::Semaphore)
     }
 
+    /// Which of its variants sit out where.
+    fn absent(&self) -> Vec<Absent> {
+        let in_one = |topology: Topology| {
+            self.variants.iter().filter_map(move |entry| {
+                let reason = entry.absent(topology)?.to_owned();
+                Some(Absent { variant: entry.variant, topology, reason })
+            })
+        };
+        Topology::ALL.iter().copied().flat_map(in_one).collect()
+    }
+
     /// What the orchestrator and the report need to know.
     #[must_use]
     pub fn info(&self) -> MechanismInfo {
@@ -412,6 +445,7 @@ impl Subject {
             variants: self.variants.iter().map(|it| it.variant).collect(),
             topologies: parts.into_iter().map(|(it, _)| it).collect(),
             payloads: self.payloads().to_vec(),
+            absent: self.absent(),
             apart: apart
                 .into_iter()
                 .map(|(it, why)| (it, why.unwrap_or_default().to_owned()))

@@ -71,7 +71,12 @@ fn every_subject_runs_every_topology_and_wait_and_leaves_nothing() {
                     other => panic!("{}: {other:?}", request.key),
                 };
                 let variants: Vec<_> = samples.iter().map(|sample| sample.variant).collect();
-                assert_eq!(variants, mechanism.variants, "{}", request.key);
+                let sits_out = |it: &&Variant| {
+                    mechanism.absent.iter().any(|a| (a.variant, a.topology) == (**it, topology))
+                };
+                let expected: Vec<_> =
+                    mechanism.variants.iter().filter(|it| !sits_out(it)).copied().collect();
+                assert_eq!(variants, expected, "{}", request.key);
                 for sample in samples {
                     sane(&request.key, sample);
                 }

@@ -329,6 +329,7 @@ mod tests {
             summary: "A pipe".to_owned(),
             variants: vec![Variant::Ours],
             topologies: vec![Topology::PingPong],
+            absent: Vec::new(),
             apart: Vec::new(),
             max_message,
             caps: vec![("pollable".to_owned(), "yes".to_owned())],

@@ -43,15 +43,23 @@ fn text(info: &PeerInfo) -> String {
         let can = capabilities(&it.caps);
         let _ = writeln!(out, "    can: {longest}{}{can}", if can.is_empty() { "" } else { ", " });
         let _ = writeln!(out, "    takes part in: {}", topologies.join(", "));
-        for (topologies, why) in by_reason(&it.apart) {
+        for (topologies, why) in by_reason(it.apart.iter().map(|(it, why)| (*it, why))) {
             let _ = writeln!(out, "    not in {}: {why}", topologies.join(", "));
+        }
+        for variant in &it.variants {
+            let absent = it.absent.iter().filter(|it| it.variant == *variant);
+            for (topologies, why) in by_reason(absent.map(|it| (it.topology, &it.reason))) {
+                let _ = writeln!(out, "    {variant} not in {}: {why}", topologies.join(", "));
+            }
         }
     }
     out.trim_end().to_owned()
 }
 
 /// The topologies that a mechanism takes no part in, those with the same reason together.
-fn by_reason(apart: &[(Topology, String)]) -> Vec<(Vec<&'static str>, &str)> {
+fn by_reason<'a>(
+    apart: impl Iterator<Item = (Topology, &'a String)>,
+) -> Vec<(Vec<&'static str>, &'a str)> {
     let mut reasons: Vec<(Vec<_>, &str)> = Vec::new();
     for (topology, why) in apart {
         match reasons.iter_mut().find(|it| it.1 == why) {
@@ -80,9 +88,10 @@ mod tests {
 
     #[test]
     fn topologies_with_the_same_reason_are_listed_together() {
-        let apart = [(Stream, "a"), (FanIn, "b"), (FanOut, "a")].map(|(it, why)| (it, why.into()));
+        let apart =
+            [(Stream, "a"), (FanIn, "b"), (FanOut, "a")].map(|(it, why)| (it, String::from(why)));
         let expected = [(vec!["stream", "fan-out"], "a"), (vec!["fan-in"], "b")];
-        assert_eq!(super::by_reason(&apart), expected);
+        assert_eq!(super::by_reason(apart.iter().map(|(it, why)| (*it, why))), expected);
     }
 
     #[test]

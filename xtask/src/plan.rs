@@ -175,7 +175,9 @@ fn cell(it: &MechanismInfo, shape: &Shape, options: &BenchOptions, cpus: &Cpus) 
     let key = CellKey { mechanism, topology, size, placement, wait, payload, setting };
     let room = cpus.room(placement, setting.many());
     let skip = skip(&key, room, cpus).or(apart);
-    let (krate, variants) = (it.krate.clone(), it.variants.clone());
+    let absent = |variant| it.absent.iter().any(|a| (a.variant, a.topology) == (variant, topology));
+    let variants = it.variants.iter().copied().filter(|variant| !absent(*variant)).collect();
+    let krate = it.krate.clone();
     Some(Planned { key, krate, variants, skip, rank, room })
 }
 

@@ -24,7 +24,7 @@ pub use cell::{CellKey, Payload, Placement, Setting, Topology, Variant, WaitMode
 pub use request::{FloorRequest, RunRequest};
 pub use results::Results;
 pub use sample::{
-    FloorReport, FloorSample, LoadSample, MechanismInfo, Outcome, PeerInfo, RunReport,
+    Absent, FloorReport, FloorSample, LoadSample, MechanismInfo, Outcome, PeerInfo, RunReport,
     VariantSample,
 };
 

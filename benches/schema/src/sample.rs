@@ -32,6 +32,9 @@ pub struct MechanismInfo {
     /// Topologies that it takes no part in, with the reason, where others of its kind do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub apart: Vec<(Topology, String)>,
+    /// Variants that take no part in a topology where the others do: there is no comparison with them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absent: Vec<Absent>,
     /// What can be done with the bytes of its messages.
     #[serde(default = "touch")]
     pub payloads: Vec<Payload>,
@@ -41,6 +44,18 @@ pub struct MechanismInfo {
     /// What the mechanism can do: pairs of a capability's name and its value, from the crate's
     /// `Caps`.
     pub caps: Vec<(String, String)>,
+}
+
+/// A variant that takes no part in a topology.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct Absent {
+    /// Which one.
+    pub variant: Variant,
+    /// In which topology.
+    pub topology: Topology,
+    /// Why.
+    pub reason: String,
 }
 
 /// What a mechanism does with bytes where nothing is said of it.

@@ -23,6 +23,7 @@ fn mechanism(id: &str, caps: &[(&str, &str)], max_message: Option<usize>) -> Mec
         summary: "Something".to_owned(),
         variants: vec![Variant::Ours],
         topologies: vec![Topology::PingPong, Topology::Stream],
+        absent: Vec::new(),
         apart: Vec::new(),
         max_message,
         caps: caps.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),

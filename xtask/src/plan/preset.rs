@@ -117,7 +117,7 @@ impl Preset {
     /// the budget makes it.
     pub(crate) fn allowance(self) -> Option<Duration> {
         match self {
-            Self::Quick => Some(Duration::from_secs(36)),
+            Self::Quick => Some(Duration::from_secs(40)),
             Self::Default => Some(Duration::from_secs(155)),
             Self::Full => None,
         }

@@ -21,6 +21,7 @@ fn info() -> PeerInfo {
         summary: String::new(),
         variants: vec![Variant::Ours, Variant::Raw],
         topologies: vec![Topology::PingPong, Topology::Stream],
+        absent: Vec::new(),
         apart: Vec::new(),
         payloads: vec![Payload::Touch],
         max_message: None,
