@@ -86,7 +86,10 @@ impl VariantEntry {
             in_place: false,
             topologies: LINK,
             apart: "",
-            sits_out: None,
+            sits_out: match variant {
+                Variant::Raw => Some((&[Topology::Setup], MADE_BY_US)),
+                _ => None,
+            },
             setup: Ok(creator::<Forked<L>>),
             offer: |setup, command| {
                 let offer = L::offer(setup, command)?;
@@ -323,6 +326,8 @@ const NOTIFICATION: &[Topology] = &[Topology::PingPong, Topology::IdleGap, Topol
 
 const UNANSWERED: &str = "notifications that nobody answers become one, or fill a queue: only round trips match each \
                           with an answer";
+
+const MADE_BY_US: &str = "what connects the processes is made by our crate in any case";
 
 const ONCE: &str = "it is created for one message";
 
