@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 
+use rustix::process::Pid;
+
 use crate::{dir, skip};
 
 /// Skips the case where a program is not installed; `package` is Debian's.
@@ -145,6 +147,16 @@ impl Talker {
     #[must_use]
     pub fn child(&self) -> &Child {
         &self.child
+    }
+
+    /// Returns once its first thread is blocked in the kernel.
+    ///
+    /// # Panics
+    ///
+    /// If it ends instead.
+    pub fn until_blocked(&self) {
+        let pid = Pid::from_child(&self.child);
+        assert!(crate::blocked::settle(pid, pid, || false), "it ended instead of blocking");
     }
 
     /// Writes it a line, in one write, which it may take for one message.

@@ -116,6 +116,8 @@ fn timeout_theirs() {
     let script = "echo ready; exec sleep 1000";
     let mut timeout = Talker::start(Command::new("timeout").args(["1000", "sh", "-c", script]));
     timeout.expect("ready");
+    // Signalled before it has noted whom it started, it ends alone.
+    timeout.until_blocked();
     SignalSender::to(Pid::from(timeout.child()), Signal::TERM)
         .expect("sender")
         .notify()
