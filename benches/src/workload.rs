@@ -217,9 +217,14 @@ pub(crate) fn receive<L: Link>(
 #[inline]
 pub(crate) fn check(buf: &[u8], len: usize, seq: u64) -> Result<()> {
     if len != buf.len() {
-        return Err(Void(format!("message {seq} has {len} bytes, not {}", buf.len())).into());
+        return Err(wrong(format_args!("message {seq} has {len} bytes, not {}", buf.len())));
     }
-    verify(buf, seq).map_err(|error| Void(error.to_string()).into())
+    verify(buf, seq).map_err(|error| wrong(format_args!("{error}")))
+}
+
+#[cold]
+fn wrong(what: std::fmt::Arguments<'_>) -> anyhow::Error {
+    Void(what.to_string()).into()
 }
 
 /// Runs a loop and tells when it ran and what this thread used for it.
