@@ -107,6 +107,7 @@ impl Register {
                 }
                 found => return found,
             }
+            // The matchmaker answers questions, and tells nobody of what comes later.
             std::thread::sleep(wait.remaining().map_or(TURN, |left| left.min(TURN)));
         }
     }

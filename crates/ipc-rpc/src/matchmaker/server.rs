@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ipc_core::{ErrorKind, Listen, Result, Wait};
+use ipc_core::Result;
 use ipc_process::Process;
 use ipc_sock::unix::{Listener, Seqpacket, SocketOptions};
 
 use super::registry::{Entry, Registry};
 use super::{Address, Matchmaking, MatchmakingServer, Refused};
-use crate::server::serve_connection;
+use crate::server::{Acceptor, TURN, serve_connection};
 use crate::{Call, Host, HostOptions, WithFds};
 
 /// The register of services, at a socket path.
@@ -35,9 +35,6 @@ struct Book {
     processes: Mutex<HashMap<u64, Process>>,
 }
 
-/// How often a thread looks whether it is to end.
-const TURN: Duration = Duration::from_millis(50);
-
 impl Matchmaker {
     /// How many services are registered at most.
     pub const MAX_ENTRIES: usize = 4096;
@@ -49,7 +46,7 @@ impl Matchmaker {
     ///
     /// # Errors
     ///
-    /// Those of [`SocketOptions::listen_seqpacket`]: [`ErrorKind::AlreadyExists`] when there is one already.
+    /// Those of [`SocketOptions::listen_seqpacket`]: [`ErrorKind::AlreadyExists`](ipc_core::ErrorKind::AlreadyExists) when there is one already.
     pub fn listen(path: impl AsRef<Path>) -> Result<Self> {
         let listener = SocketOptions::new().listen_seqpacket(path.as_ref())?;
         let registry = Mutex::new(Registry::new(Self::MAX_ENTRIES));
@@ -65,38 +62,13 @@ impl Matchmaker {
     ///
     /// What the listener says, other than that descriptors have run out.
     pub fn run(&self) -> Result<()> {
-        std::thread::scope(|scope| {
-            while !self.is_stopped() {
-                if self.connections.load(Ordering::Relaxed) >= Self::MAX_CONNECTIONS {
-                    std::thread::sleep(TURN);
-                    continue;
-                }
-                match self.listener.accept_with(Wait::timeout(TURN)) {
-                    Ok(link) => {
-                        self.connections.fetch_add(1, Ordering::Relaxed);
-                        let thread = std::thread::Builder::new().name("matchmaker".to_owned());
-                        let started = thread.spawn_scoped(scope, move || self.serve(link));
-                        if started.is_err() {
-                            self.connections.fetch_sub(1, Ordering::Relaxed);
-                        }
-                    }
-                    Err(error) => match error.kind() {
-                        ErrorKind::TimedOut
-                        | ErrorKind::WouldBlock
-                        | ErrorKind::Disconnected
-                        // A process of another user.
-                        | ErrorKind::ForeignOwner { .. }
-                        | ErrorKind::PermissionDenied => {}
-                        ErrorKind::ResourceLimit { .. } => std::thread::sleep(TURN),
-                        _ => {
-                            self.stop();
-                            return Err(error);
-                        }
-                    },
-                }
-            }
-            Ok(())
-        })
+        let acceptor = Acceptor {
+            name: "matchmaker",
+            stopped: &self.stopped,
+            connections: &self.connections,
+            most: Self::MAX_CONNECTIONS,
+        };
+        acceptor.run(&self.listener, |link| Ok(move || self.serve(link)))
     }
 
     /// Lets [`run`](Self::run) return soon.
@@ -121,7 +93,6 @@ impl Matchmaker {
         // What ends one connection is no concern of the others.
         let _ = serve_connection(link, &self.host, connection, Some(TURN), || !self.is_stopped());
         book.gone(id);
-        self.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Serving calls.
 
+mod accept;
 mod connection;
 mod execute;
 mod host;
@@ -19,5 +20,7 @@ pub use pool::Pool;
 pub use pool_options::{OnFull, PoolOptions};
 pub use serve::{serve, serve_while};
 
+#[cfg(feature = "unix")]
+pub(crate) use accept::{Acceptor, TURN};
 #[cfg(feature = "unix")]
 pub(crate) use serve::serve_connection;

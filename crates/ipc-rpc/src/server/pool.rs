@@ -5,10 +5,11 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ipc_core::{Error, ErrorKind, Listen, Result, Wait};
 
+use super::accept::{Acceptor, TURN};
 use super::connection::{Asked, Connection, Limits, Plain};
 use super::execute::Execution;
 use super::outlet::{Job, Late, Outlet};
@@ -69,9 +70,6 @@ struct Shared<S> {
     /// How many connections [`Pool::listen`] serves.
     connections: AtomicUsize,
 }
-
-/// How often a thread looks whether it is to end.
-const TURN: Duration = Duration::from_millis(50);
 
 impl<S: Serve + Send + Sync + 'static> Pool<S> {
     /// Starts the workers.
@@ -187,44 +185,15 @@ impl<S: Serve + Send + Sync + 'static> Pool<S> {
         T: SendFrame + Send + 'static,
         R: RecvFrame + Send,
     {
-        std::thread::scope(|scope| {
-            while !self.is_stopped() {
-                if self.shared.connections.load(Ordering::Relaxed) >= self.options.connections {
-                    std::thread::sleep(TURN);
-                    continue;
-                }
-                match listener.accept_with(Wait::timeout(TURN)) {
-                    Ok(connection) => {
-                        // What ends one connection is no concern of the others: no error of it is one of the pool.
-                        let (tx, rx) = match split(connection) {
-                            Ok(ends) => ends,
-                            Err(error) => {
-                                if matches!(error.kind(), ErrorKind::ResourceLimit { .. }) {
-                                    std::thread::sleep(TURN);
-                                }
-                                continue;
-                            }
-                        };
-                        let counted = Counted::new(Arc::clone(&self.shared));
-                        let thread = std::thread::Builder::new().name("rpc connection".to_owned());
-                        let _ = thread.spawn_scoped(scope, move || {
-                            let _ = self.serve(tx, rx);
-                            drop(counted);
-                        });
-                    }
-                    Err(error) => match error.kind() {
-                        ErrorKind::TimedOut | ErrorKind::WouldBlock | ErrorKind::Disconnected => {}
-                        ErrorKind::ResourceLimit { .. } | ErrorKind::PermissionDenied => {
-                            std::thread::sleep(TURN);
-                        }
-                        _ => {
-                            self.stop();
-                            return Err(error);
-                        }
-                    },
-                }
-            }
-            Ok(())
+        let acceptor = Acceptor {
+            name: "rpc connection",
+            stopped: &self.shared.stopped,
+            connections: &self.shared.connections,
+            most: self.options.connections,
+        };
+        acceptor.run(listener, |connection| {
+            let (tx, rx) = split(connection)?;
+            Ok(move || _ = self.serve(tx, rx))
         })
     }
 
@@ -285,22 +254,6 @@ impl<S: Serve> Shared<S> {
             job.outlet.send(&out, &beside);
             beside = None;
         }
-    }
-}
-
-/// One of the connections that a listener's pool serves.
-struct Counted<S>(Arc<Shared<S>>);
-
-impl<S> Counted<S> {
-    fn new(shared: Arc<Shared<S>>) -> Self {
-        shared.connections.fetch_add(1, Ordering::Relaxed);
-        Self(shared)
-    }
-}
-
-impl<S> Drop for Counted<S> {
-    fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
