@@ -1,34 +1,19 @@
-//! Holders and waiters are killed at random moments, and nobody is left hanging.
+//! Holders and waiters of locks are killed at random moments, and nobody is left hanging.
 //!
-//! `IPC_SEM_KILLS` says how many processes each case kills, `IPC_SEM_LOCKS` how often the processes of the last
-//! case lock. A hang is found by the deadline of the case.
+//! `IPC_SEM_KILLS` says how many processes each case kills. A hang is found by the deadline of the case.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use ipc_core::{ErrorKind, Handoff, Notified, Semaphore};
-use ipc_sem::posix::{NamedSem, SemOptions, UnnamedSem};
-use ipc_sem::sysv::{Sem, SetOptions};
+use ipc_core::{ErrorKind, Handoff, Notified};
 use ipc_sem::{
-    Barrier, Condvar, Event, EventFdSem, LockError, Mutex, MutexGuard, Reset, RwLock, Shareable,
-    Shared,
+    Barrier, Condvar, Event, LockError, Mutex, MutexGuard, Reset, RwLock, Shareable, Shared,
 };
 use ipc_testkit::{Harness, Peer, say};
 
-use crate::fixtures::{fresh_name, give};
+use crate::fixtures::give;
 
 pub(crate) fn cases(harness: Harness) -> Harness {
     harness
-        .test("kills/posix-sem/each_takes_one_permit_at_most", named)
-        .test("kills/posix-sem-unnamed/each_takes_one_permit_at_most", unnamed)
-        .test("kills/eventfd-sem/each_takes_one_permit_at_most", eventfd)
-        .test("kills/sysv-sem/undo_gives_every_permit_back", sysv)
-        .role("kills/posix-sem", || takes_and_gives(NamedSem::adopt("sem").expect("adopt")))
-        .role("kills/posix-sem-unnamed", || {
-            takes_and_gives(Shared::<UnnamedSem>::adopt("sem").expect("adopt"));
-        })
-        .role("kills/eventfd-sem", || takes_and_gives(EventFdSem::adopt("sem").expect("adopt")))
-        .role("kills/sysv-sem", || takes_and_gives(Sem::adopt("sem").expect("adopt").undo()))
         .test("kills/mutex/what_it_protects_is_whole_or_said_to_be_half_done", mutex)
         .role("kills/mutex", changes)
         .test("kills/condvar/everything_that_is_put_is_taken", condvar)
@@ -42,96 +27,19 @@ pub(crate) fn cases(harness: Harness) -> Harness {
         .test("kills/event/who_waits_is_not_forgotten", event)
         .role("kills/event", waits)
         .role("kills/event-sets", sets)
-        .test("kills/soak/four_processes_lock_and_are_killed", soak)
-        .role("kills/soak", locks_many_times)
 }
 
 /// How many processes a case kills.
-fn kills() -> u64 {
+pub(crate) fn kills() -> u64 {
     std::env::var("IPC_SEM_KILLS").map_or(200, |n| n.parse().expect("a number"))
 }
 
 /// Spins for a while that differs from kill to kill.
-fn a_moment(kill: u64) {
+pub(crate) fn a_moment(kill: u64) {
     let end =
         Instant::now() + Duration::from_nanos(kill.wrapping_mul(0x9E37_79B9_7F4A_7C15) % 600_000);
     while Instant::now() < end {
         std::hint::spin_loop();
-    }
-}
-
-fn named() {
-    let name = fresh_name();
-    let ours = SemOptions::new().create(&name).expect("create");
-    let another = || SemOptions::new().open(&name).expect("open");
-    permits("kills/posix-sem", 1, &ours, |to| {
-        another().give(to, "sem").map_err(|it| it.error).expect("give");
-    });
-}
-
-fn unnamed() {
-    let ours = Shared::<UnnamedSem>::new(0).expect("new");
-    permits("kills/posix-sem-unnamed", 1, &ours, |to| give(&ours, to, "sem"));
-}
-
-fn eventfd() {
-    let ours = EventFdSem::new(0).expect("new");
-    permits("kills/eventfd-sem", 1, &ours, |to| {
-        let theirs = ours.try_clone().expect("clone");
-        theirs.give(to, "sem").map_err(|it| it.error).expect("give");
-    });
-}
-
-fn sysv() {
-    let set = SetOptions::new().private().expect("private");
-    let ours = set.sem(0).expect("sem");
-    permits("kills/sysv-sem", 0, &ours, |to| {
-        set.sem(0).expect("sem").give(to, "sem").map_err(|it| it.error).expect("give");
-    });
-}
-
-/// Victims that take and give back. Half of them find permits, half wait for one that is posted while they are
-/// killed. Each may take `lost` permits with it.
-fn permits(role: &str, lost: u64, ours: &impl Semaphore, give: impl Fn(&mut Command)) {
-    for kill in 0..kills() {
-        let stock = if kill % 2 == 0 { 4 } else { 0 };
-        (0..stock).for_each(|_| ours.post().expect("post"));
-        let mut peer = Peer::cast(role);
-        give(peer.command());
-        let mut peer = peer.start();
-        peer.expect("ready");
-        let made = if stock == 0 {
-            ours.post().expect("post");
-            1
-        } else {
-            stock
-        };
-        a_moment(kill);
-        peer.kill();
-        let mut left = 0;
-        while ours.try_wait().is_ok() {
-            left += 1;
-        }
-        assert!(left <= made, "kill {kill}: {left} permits of {made}: some were made up");
-        assert!(left + lost >= made, "kill {kill}: only {left} permits of {made} are left");
-        // Whoever comes next is served.
-        ours.post().expect("post");
-        ours.wait().expect("the permit that was just posted");
-    }
-}
-
-fn takes_and_gives(sem: impl Semaphore) {
-    say("ready");
-    loop {
-        // With and without a deadline, and without sleeping.
-        sem.wait().expect("wait");
-        sem.post().expect("post");
-        if sem.try_wait().is_ok() {
-            sem.post().expect("post");
-        }
-        if sem.wait_timeout(Duration::from_micros(200)).is_ok() {
-            sem.post().expect("post");
-        }
     }
 }
 
@@ -450,66 +358,5 @@ fn waits() {
         if counts {
             turnstile.1.lock().expect("lock")[0] += 1;
         }
-    }
-}
-
-/// How often the processes of the soak lock.
-fn locks() -> u64 {
-    std::env::var("IPC_SEM_LOCKS").map_or(1_000_000, |n| n.parse().expect("a number"))
-}
-
-/// What the soak protects: how often it was locked, how often by each process, and how many deaths were told. The
-/// first is the sum of the next four, but while it is being changed.
-type Ledger = [u64; 6];
-
-fn lock_ledger(lock: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
-    match lock.lock() {
-        Ok(guard) => {
-            assert_eq!(guard[0], guard[1..5].iter().sum(), "it is half done, and nobody was told");
-            guard
-        }
-        Err(LockError::OwnerDied(mut died)) => {
-            let sum: u64 = died[1..5].iter().sum();
-            assert!(died[0] == sum || died[0] == sum + 1, "{died:?}");
-            died[0] = sum;
-            died[5] += 1;
-            died.recover()
-        }
-        Err(LockError::Failed(error)) => panic!("{error}"),
-    }
-}
-
-fn soak() {
-    let lock = Shared::<Mutex<Ledger>>::new([0; 6]).expect("new");
-    let hire = |place: usize| {
-        let mut peer = Peer::cast("kills/soak");
-        give(&lock, peer.command(), "shared");
-        peer.command().env("PLACE", place.to_string());
-        peer.start()
-    };
-    let mut workers = [0, 1, 2, 3].map(hire);
-    let mut killed = 0_u64;
-    loop {
-        a_moment(killed);
-        std::thread::yield_now();
-        let place = (killed % 4) as usize;
-        std::mem::replace(&mut workers[place], hire(place)).kill();
-        killed += 1;
-        if lock_ledger(&lock)[0] >= locks() && killed >= kills() {
-            break;
-        }
-    }
-    workers.into_iter().for_each(Peer::kill);
-    let guard = lock_ledger(&lock);
-    println!("{} locks, {killed} kills, {} with the lock", guard[0], guard[5]);
-}
-
-fn locks_many_times() {
-    let lock = Shared::<Mutex<Ledger>>::adopt("shared").expect("adopt");
-    let place: usize = std::env::var("PLACE").expect("PLACE").parse().expect("a number");
-    loop {
-        let mut guard = lock_ledger(&lock);
-        guard[0] += 1;
-        guard[1 + place] += 1;
     }
 }

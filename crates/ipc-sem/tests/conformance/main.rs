@@ -6,6 +6,8 @@ mod deaths;
 mod eventfd;
 mod fixtures;
 mod kills;
+mod kills_semaphores;
+mod kills_soak;
 mod locks;
 mod model;
 mod posix;
@@ -37,6 +39,8 @@ fn main() -> ExitCode {
         deaths::cases,
         eventfd::cases,
         kills::cases,
+        kills_semaphores::cases,
+        kills_soak::cases,
         locks::cases,
         model::cases,
         posix::cases,
