@@ -11,7 +11,7 @@ use ipc_fd::kind::os;
 use ipc_fd::user::is_owner;
 pub use ipc_sysv::Key;
 use ipc_sysv::handoff::Sort;
-use ipc_sysv::{pid, time};
+use ipc_sysv::{Removal, pid, time};
 use rustix::io::Errno;
 use rustix::mm::Advice;
 
@@ -111,7 +111,7 @@ impl SysvShmOptions {
         check_available(len, GET)?;
         let flags = libc::IPC_CREAT | libc::IPC_EXCL | self.mode.cast_signed();
         let id = sys::shmget(key.get(), self.len, flags).map_err(|errno| self.too_much(errno))?;
-        let guard = RemovalGuard { id, pid: Some(std::process::id()) };
+        let guard = RemovalGuard(Removal::new(id, sys::shm_remove));
         let mapping = attach(id, self.len)?;
         match mapping.advise(Advice::LinuxPopulateWrite) {
             // Before Linux 5.14.
@@ -367,7 +367,7 @@ impl<A> SysvShm<A> {
     /// Removes a segment when the guard is dropped, in this process: for one that was opened, by the last
     /// of several programs, say.
     pub fn removal_guard(&self) -> RemovalGuard {
-        RemovalGuard { id: self.id, pid: Some(std::process::id()) }
+        RemovalGuard(Removal::new(self.id, sys::shm_remove))
     }
 
     /// Removes the segment now: `shmctl(IPC_RMID)`. Mappings stay.
@@ -412,26 +412,12 @@ impl<A> SysvShm<A> {
 #[derive(Debug)]
 #[doc(alias = "IPC_RMID")]
 #[must_use = "dropping it removes the segment"]
-pub struct RemovalGuard {
-    id: i32,
-    /// The process that is to remove it.
-    pid: Option<u32>,
-}
+pub struct RemovalGuard(Removal);
 
 impl RemovalGuard {
     /// Leaves the segment where it is.
-    pub fn disarm(mut self) {
-        self.pid = None;
-    }
-}
-
-impl Drop for RemovalGuard {
-    fn drop(&mut self) {
-        // A forked copy must not remove what its parent still uses. An id is not used again for a long
-        // time, so that this removes no other segment; one that is gone is none of ours to complain about.
-        if self.pid == Some(std::process::id()) {
-            let _ = sys::shm_remove(self.id);
-        }
+    pub fn disarm(self) {
+        self.0.disarm();
     }
 }
 

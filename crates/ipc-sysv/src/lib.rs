@@ -12,8 +12,10 @@ use std::time::{Duration, SystemTime};
 
 pub mod handoff;
 mod key;
+mod removal;
 
 pub use key::Key;
+pub use removal::Removal;
 
 /// A pid as the kernel notes it, where 0 is nobody.
 ///

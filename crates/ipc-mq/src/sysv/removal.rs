@@ -1,6 +1,7 @@
 //! Removing a queue when nobody needs it any more.
 
 use ipc_core::Result;
+use ipc_sysv::Removal;
 
 use super::status::gone;
 use crate::sys::sysv as sys;
@@ -29,19 +30,15 @@ use crate::sys::sysv as sys;
 #[derive(Debug)]
 #[doc(alias = "IPC_RMID")]
 #[must_use = "dropping it removes the queue"]
-pub struct RemovalGuard {
-    id: i32,
-    /// The process that is to remove the queue.
-    pid: Option<u32>,
-}
+pub struct RemovalGuard(Removal);
 
 impl RemovalGuard {
     pub(super) fn new(id: i32) -> Self {
-        Self { id, pid: Some(std::process::id()) }
+        Self(Removal::new(id, sys::remove))
     }
 
     pub(super) fn id(&self) -> i32 {
-        self.id
+        self.0.id()
     }
 
     /// Removes the queue now.
@@ -62,9 +59,8 @@ impl RemovalGuard {
     /// assert!(queue.removal_guard().remove().is_err());
     /// # Ok::<(), ipc_core::Error>(())
     /// ```
-    pub fn remove(mut self) -> Result<()> {
-        self.pid = None;
-        sys::remove(self.id).map_err(|errno| gone("msgctl IPC_RMID", errno))
+    pub fn remove(self) -> Result<()> {
+        self.0.now().map_err(|errno| gone("msgctl IPC_RMID", errno))
     }
 
     /// Leaves the queue where it is.
@@ -78,18 +74,7 @@ impl RemovalGuard {
     /// assert!(queue.status().is_ok());
     /// # Ok::<(), ipc_core::Error>(())
     /// ```
-    pub fn disarm(mut self) {
-        self.pid = None;
-    }
-}
-
-impl Drop for RemovalGuard {
-    fn drop(&mut self) {
-        // A forked copy must not remove what its parent still uses.
-        if self.pid == Some(std::process::id()) {
-            // An id is not used again for a long time, so that this removes no other queue. One
-            // that is gone is none of ours to complain about.
-            let _ = sys::remove(self.id);
-        }
+    pub fn disarm(self) {
+        self.0.disarm();
     }
 }
