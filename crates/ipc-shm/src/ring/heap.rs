@@ -144,7 +144,7 @@ fn a_writer_and_a_reader_of_the_newest_value() {
     });
     let (mut value, mut last) = ([0; 64], 0);
     while last < MANY {
-        if let Ok(number) = latest_core::read(&*memory, len, last, &mut value) {
+        if let Ok(number) = latest_core::read(&*memory, len, last, &mut value, 3) {
             assert_eq!(value, [number as u8; 64]);
             last = number;
         }

@@ -41,6 +41,9 @@ use crate::{Memfd, MemfdOptions};
 const READ: &str = "read newest value";
 const ATTACH: &str = "attach to newest value";
 
+/// How often a reader looks before it takes the writer for one that breaks the rules.
+const LOOKS: u32 = 100_000;
+
 const MAGIC_VALUE: u64 = u64::from_be_bytes(*b"ipcltst\x01");
 
 /// What can be such a value. It is implemented for everything that [`zerocopy`] can make of bytes and bytes of.
@@ -294,7 +297,7 @@ impl<T: Value, R: RegionMut> Reader<T, R> {
 
     fn look(&mut self, than: u64) -> Result<u64, Miss> {
         let (memory, slot) = (&self.end.memory, self.end.shape.0);
-        match read(memory, slot, than, &mut self.buf) {
+        match read(memory, slot, than, &mut self.buf, LOOKS) {
             Ok(number) => Ok(number),
             Err(NoValue::Torn) => Err(Miss::Corrupted),
             Err(NoValue::Old) if memory.load(PRODUCER, Acquire) != 0 => Err(Miss::Nothing),

@@ -45,9 +45,6 @@ pub(crate) fn write<M: Memory>(memory: &M, slot_len: usize, number: u64, value: 
     notify_all(memory);
 }
 
-/// How often a reader looks. The writer has to go round during each look, or to break the rules.
-const ATTEMPTS: u32 = if cfg!(test) { 3 } else { 100_000 };
-
 /// Why a look gave no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoValue {
@@ -57,15 +54,17 @@ pub(crate) enum NoValue {
     Torn,
 }
 
-/// Copies the newest value out, if its number is above `than`; returns the number.
+/// Copies the newest value out, if its number is above `than`; returns the number. It looks so many times: the
+/// writer has to go round during each look, or to break the rules, for none to succeed.
 #[inline]
 pub(crate) fn read<M: Memory>(
     memory: &M,
     slot_len: usize,
     than: u64,
     value: &mut [u8],
+    looks: u32,
 ) -> Result<u64, NoValue> {
-    for _ in 0..ATTEMPTS {
+    for _ in 0..looks {
         let number = memory.load(VERSION, Acquire);
         if number <= than {
             return Err(NoValue::Old);
