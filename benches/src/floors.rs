@@ -38,15 +38,18 @@ pub enum Floor {
     TwoLines,
     /// A futex there and back.
     Futex,
+    /// One CPU handed over there and back.
+    Yield,
     /// Memory copied in by one and out by the other.
     Copy,
 }
 
 impl Floor {
-    const NAMES: [(Self, &'static str); 4] = [
+    const NAMES: [(Self, &'static str); 5] = [
         (Self::CacheLine, FloorSample::CACHE_LINE_RTT),
         (Self::TwoLines, FloorSample::TWO_LINE_RTT),
         (Self::Futex, FloorSample::FUTEX_RTT),
+        (Self::Yield, FloorSample::YIELD_RTT),
         (Self::Copy, FloorSample::COPY_BANDWIDTH),
     ];
 
@@ -80,7 +83,9 @@ pub fn measure(request: &FloorRequest) -> Result<FloorReport> {
     report.sentinel_ns = sentinel([a, b])?;
     process::pin(a)?;
     // On one CPU it does not matter which; `b` is the one that the cells use.
-    report.floors.push(pair(Floor::Futex, [b, b], budget, Placement::SameCpu)?);
+    for floor in [Floor::Futex, Floor::Yield] {
+        report.floors.push(pair(floor, [b, b], budget, Placement::SameCpu)?);
+    }
     process::pin(a)?;
     for floor in [Floor::Futex, Floor::CacheLine, Floor::TwoLines, Floor::Copy] {
         if a == b {
@@ -202,6 +207,8 @@ pub fn respond(parent: u32, floor: Floor, cpu: usize) -> Result<()> {
             Floor::TwoLines if now != seen => pong.store(now, Ordering::Release),
             Floor::Futex if now != seen => store_and_wake(pong, now),
             Floor::Futex => futex_wait(ping, now),
+            Floor::Yield if now != seen => pong.store(now, Ordering::Release),
+            Floor::Yield => std::thread::yield_now(),
             Floor::Copy if now != seen => {
                 shared.read(slot(seen), &mut buf);
                 std::hint::black_box(&buf);
@@ -235,6 +242,12 @@ fn initiate(floor: Floor, shared: &Shared, budget: Duration) -> Result<Histogram
             store_and_wake(ping, n);
             while pong.load(Ordering::Acquire) != n {
                 futex_wait(pong, n - 1);
+            }
+        }),
+        Floor::Yield => clock(budget, |n| {
+            ping.store(n, Ordering::Release);
+            while pong.load(Ordering::Acquire) != n {
+                std::thread::yield_now();
             }
         }),
         Floor::Copy => return copy(shared, budget),

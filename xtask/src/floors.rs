@@ -20,6 +20,7 @@ pub(crate) fn record(report: &FloorReport) -> Floors {
             (FloorSample::CACHE_LINE_RTT, _) => floors.cache_line_rtt_ns = Some(quantiles),
             (FloorSample::TWO_LINE_RTT, _) => floors.two_line_rtt_ns = Some(quantiles),
             (FloorSample::NULL_SYSCALL, _) => floors.null_syscall_ns = Some(quantiles),
+            (FloorSample::YIELD_RTT, _) => floors.yield_rtt_ns = Some(quantiles),
             (FloorSample::PROBE, _) => floors.probe_ns = Some(quantiles),
             (FloorSample::COPY_BANDWIDTH, _) => floors.copy_bytes_per_s = Some(quantiles),
             (FloorSample::FUTEX_RTT, Some(placement)) => {
@@ -54,6 +55,7 @@ pub(crate) fn none(reason: &str) -> Floors {
         FloorSample::TWO_LINE_RTT,
         FloorSample::NULL_SYSCALL,
         FloorSample::FUTEX_RTT,
+        FloorSample::YIELD_RTT,
         FloorSample::COPY_BANDWIDTH,
         FloorSample::PROBE,
     ];
@@ -75,9 +77,9 @@ pub(crate) fn of_cell(floors: &Floors, key: &CellKey, krate: &str) -> Option<Cel
     let copy = key.payload.touched(key.size) as f64 * 1e9 / floors.copy_bytes_per_s.as_ref()?.p50?;
     match (key.topology, key.wait) {
         (Topology::PingPong, WaitMode::Block) => {
-            let (futex, which) = futex(floors, key.placement)?;
-            let words = format!("a futex round trip ({which}){}", and_copies(key.size));
-            Some(CellFloor { ns: futex + 2.0 * copy, words })
+            let (ns, what) = blocking(floors, key.placement, krate)?;
+            let words = format!("{what}{}", and_copies(key.size));
+            Some(CellFloor { ns: ns + 2.0 * copy, words })
         }
         (Topology::PingPong | Topology::IdleGap, WaitMode::Spin | WaitMode::Adaptive) => {
             let line = floors.cache_line_rtt_ns.as_ref()?.p50?;
@@ -86,10 +88,9 @@ pub(crate) fn of_cell(floors: &Floors, key: &CellKey, krate: &str) -> Option<Cel
         }
         // The pause is not in it: what a round trip costs more after one is the mechanism's.
         (Topology::IdleGap, WaitMode::Block) => {
-            let (futex, which) = futex(floors, key.placement)?;
-            let words =
-                format!("a futex round trip without a pause ({which}){}", and_copies(key.size));
-            Some(CellFloor { ns: futex + 2.0 * copy, words })
+            let (ns, what) = blocking(floors, key.placement, krate)?;
+            let words = format!("{what} without a pause{}", and_copies(key.size));
+            Some(CellFloor { ns: ns + 2.0 * copy, words })
         }
         // A receiver that has not gone to sleep yet need not be woken, however it waits.
         (Topology::OpenLoop, _) => {
@@ -115,6 +116,19 @@ pub(crate) fn of_cell(floors: &Floors, key: &CellKey, krate: &str) -> Option<Cel
 /// What the payload adds to a round trip, in words.
 fn and_copies(size: usize) -> &'static str {
     if size == 0 { "" } else { " and a copy each way" }
+}
+
+/// The least that a round trip takes in which nobody spins, and what that is. Where two processes share a CPU, and a
+/// message needs no system call, who waits need not sleep: it can hand the CPU over.
+fn blocking(floors: &Floors, placement: Placement, krate: &str) -> Option<(f64, String)> {
+    let (futex, which) = futex(floors, placement)?;
+    let futex = (futex, format!("a futex round trip ({which})"));
+    let apart = !matches!(placement, Placement::SameCpu | Placement::Unpinned);
+    if apart || !MEMORY_CRATES.contains(&krate) {
+        return Some(futex);
+    }
+    let handed = (floors.yield_rtt_ns.as_ref()?.p50?, "a CPU handed over and back".to_owned());
+    Some(if handed.0 < futex.0 { handed } else { futex })
 }
 
 /// The futex round trip of a placement; unpinned processes may have the better of the two.
@@ -143,6 +157,7 @@ mod tests {
                 sample(FloorSample::NULL_SYSCALL, None, 60),
                 sample(FloorSample::FUTEX_RTT, Some(Placement::SameCpu), 2000),
                 sample(FloorSample::FUTEX_RTT, Some(Placement::CrossCpu), 70_000),
+                sample(FloorSample::YIELD_RTT, Some(Placement::SameCpu), 1000),
                 sample(FloorSample::COPY_BANDWIDTH, None, 10_000_000_000),
             ],
             missing: vec![("two_line_rtt_ns".to_owned(), "not today".to_owned())],
@@ -174,6 +189,9 @@ mod tests {
         near(floor(PingPong, 10_000, SameCpu, Block, "ipc-pipe"), 4000.0);
         near(floor(PingPong, 10_000, CrossCpu, Block, "ipc-pipe"), 72_000.0);
         near(floor(PingPong, 10_000, Unpinned, Block, "ipc-pipe"), 4000.0);
+        near(floor(PingPong, 10_000, SameCpu, Block, "ipc-shm"), 3000.0);
+        near(floor(PingPong, 10_000, Unpinned, Block, "ipc-shm"), 3000.0);
+        near(floor(PingPong, 10_000, CrossCpu, Block, "ipc-shm"), 72_000.0);
         near(floor(PingPong, 10_000, CrossCpu, Spin, "ipc-pipe"), 2120.0);
         near(floor(Stream, 10, CrossCpu, Block, "ipc-pipe"), 60.0);
         near(floor(Stream, 10_000, CrossCpu, Block, "ipc-pipe"), 1000.0);

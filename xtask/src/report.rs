@@ -231,6 +231,7 @@ pub(crate) fn floor_lines(results: &Results) -> Vec<(String, String)> {
     for (placement, it) in &floors.futex_rtt_ns {
         lines.push((format!("futex there and back, {placement}"), it.p50.map(units::time)));
     }
+    lines.push(("CPU handed over and back, same-cpu".to_owned(), time(&floors.yield_rtt_ns)));
     lines.push(("clocking a message (the harness)".to_owned(), time(&floors.probe_ns)));
     let copy = floors.copy_bytes_per_s.as_ref().and_then(|it| it.p50);
     lines.push(("copy through shared memory".to_owned(), copy.map(units::bytes_per_s)));

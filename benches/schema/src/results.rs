@@ -137,6 +137,9 @@ pub struct Floors {
     pub null_syscall_ns: Option<Quantiles>,
     /// A futex there and back, by placement.
     pub futex_rtt_ns: BTreeMap<Placement, Quantiles>,
+    /// One CPU handed over there and back by `sched_yield`: the least for two processes that share it.
+    #[serde(default)]
+    pub yield_rtt_ns: Option<Quantiles>,
     /// One-way `memcpy` through shared memory across CPUs.
     pub copy_bytes_per_s: Option<Quantiles>,
     /// What the harness adds to each message that is clocked.

@@ -179,6 +179,9 @@ impl FloorSample {
     pub const NULL_SYSCALL: &'static str = "null_syscall_ns";
     /// A round trip in which each side sleeps in `futex(FUTEX_WAIT)` and is woken by the other.
     pub const FUTEX_RTT: &'static str = "futex_rtt_ns";
+    /// A round trip of two processes on one CPU in which who waits hands it over by `sched_yield`: two switches
+    /// from one process to the other, and nothing else.
+    pub const YIELD_RTT: &'static str = "yield_rtt_ns";
     /// What the harness adds to each message that is clocked: reading the clock and taking down the
     /// time.
     pub const PROBE: &'static str = "probe_ns";

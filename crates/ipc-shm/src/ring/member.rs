@@ -10,7 +10,7 @@ use super::dialogue::Dialogue;
 use super::mapped::Mapped;
 use super::memory::Memory;
 use super::peers::{GIVEN, Peers, this_process};
-use super::waiting::{Patience, SLICE};
+use super::waiting::{Courtesy, Patience, SLICE};
 use crate::Memfd;
 
 /// Where things are in a kind of ring.
@@ -29,6 +29,7 @@ pub(crate) struct Member<R, S> {
     pub(crate) dialogue: Dialogue,
     /// A receiver's.
     pub(crate) patience: Patience,
+    pub(crate) courtesy: Courtesy,
     /// Others have written nonsense into the ring: this end is of no use any more.
     pub(crate) corrupted: bool,
     peers: Peers,
@@ -50,6 +51,7 @@ impl<R: RegionMut, S: Geometry> Member<R, S> {
             options: *options,
             dialogue,
             patience: Patience::default(),
+            courtesy: Courtesy::default(),
             corrupted: false,
             peers: Peers::default(),
             checked: Instant::now(),

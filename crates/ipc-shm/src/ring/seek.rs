@@ -1,7 +1,7 @@
 //! How every end of every ring waits: look, spin or sleep, see whether the others live, look again.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ipc_core::{Error, ErrorKind, RegionMut, Result, Wait};
 
@@ -68,13 +68,31 @@ pub(crate) fn runs_here(memory: &impl Memory, cpu: usize) -> bool {
     memory.load(cpu, Relaxed) == memory.this_cpu()
 }
 
+/// Lets the other end run, on the processor that both are on, and looks what it has done.
+fn give_way<S: Seek>(end: &mut S) -> Result<S::Found, Miss> {
+    let began = Instant::now();
+    std::thread::yield_now();
+    let found = end.look();
+    end.member().courtesy.was_shown(began.elapsed(), found.is_ok());
+    if found.is_ok() {
+        end.found();
+    }
+    found
+}
+
 /// Looks again and again, after a first look that found nothing.
 #[cold]
 pub(crate) fn seek<S: Seek>(mut end: S, wait: Wait, mut miss: Miss) -> Result<S::Found> {
     let mut strategy = end.member().options.strategy;
-    // A processor that the other end needs is not to be spun on.
-    if strategy == Strategy::Adaptive && end.shares_cpu() {
+    if wait != Wait::Never && strategy != Strategy::Spin && end.shares_cpu() {
+        // A processor that the other end needs is not to be spun on.
         strategy = Strategy::Block;
+        if miss == Miss::Nothing && end.member().courtesy.is_due() {
+            match give_way(&mut end) {
+                Ok(found) => return Ok(found),
+                Err(next) => miss = next,
+            }
+        }
     }
     let mut waiting = Waiting::new(wait, strategy, S::ROOM);
     if !S::ROOM && miss == Miss::Nothing && waiting.spins() {

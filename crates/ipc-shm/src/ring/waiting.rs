@@ -19,11 +19,13 @@ pub enum Strategy {
     /// Looks again and again. The fastest answer, for a whole processor; on one that the other end needs,
     /// the slowest of all.
     Spin,
-    /// Sleeps at once (`futex`). Waking costs the other end a system call, and some ten microseconds where
-    /// the processor sleeps too.
+    /// Sleeps (`futex`) and never spins. Waking costs the other end a system call, and some ten microseconds
+    /// where the processor sleeps too. When the other end was last seen on the same processor, it lets that one
+    /// run first (`sched_yield`), as long as it gets something for it: so a dialogue on one processor needs no
+    /// sleep at all.
     Block,
-    /// Spins for as long as a sleep would cost, then sleeps. It sleeps at once when the other end was last
-    /// seen on the processor that it would spin on.
+    /// Spins for as long as a sleep would cost, then sleeps. When the other end was last seen on the processor
+    /// that it would spin on, it is as `Block`.
     #[default]
     Adaptive,
 }
@@ -112,6 +114,52 @@ impl Patience {
     /// There is one again, after so many looks.
     pub(crate) fn found(&mut self, waiting: &Waiting) {
         self.quick = waiting.looks <= Self::QUICK;
+    }
+}
+
+/// Whether an end lets the other one run before it sleeps.
+///
+/// Of two ends on one processor one alone can run. Who waits hands the processor over (`sched_yield`), and has it
+/// back when the other one has done its part and waits in turn: a system call each, where a sleep takes two,
+/// and a timer. It is for nothing when the other end has nothing to do, and bad when a third process takes the
+/// processor for its slice of time. So who got nothing for it, or got it late, does without for more and more
+/// waits.
+#[derive(Debug)]
+pub(crate) struct Courtesy {
+    /// Waits until it does so again.
+    until: u32,
+    /// How many there are the next time that it did not pay.
+    next: u32,
+}
+
+impl Default for Courtesy {
+    fn default() -> Self {
+        Self { until: 0, next: Self::FEW }
+    }
+}
+
+impl Courtesy {
+    const FEW: u32 = 4;
+    /// A slice of some milliseconds in so many waits of some microseconds is little.
+    const MANY: u32 = 1 << 16;
+
+    /// Whether to do so at this wait.
+    pub(crate) fn is_due(&mut self) -> bool {
+        if self.until > 0 {
+            self.until -= 1;
+            return false;
+        }
+        true
+    }
+
+    /// The other end was let run, for so long, and did its part or not.
+    pub(crate) fn was_shown(&mut self, time: Duration, done: bool) {
+        if done && time < SPIN {
+            self.next = Self::FEW;
+        } else {
+            self.until = self.next;
+            self.next = (self.next * 2).min(Self::MANY);
+        }
     }
 }
 
@@ -228,6 +276,30 @@ mod tests {
         let mut waiting = Waiting::new(Wait::Forever, Strategy::Spin, false);
         waiting.looks = u32::MAX - 1;
         assert_eq!([waiting.next(), waiting.next(), waiting.next()], [Next::Look; 3]);
+    }
+
+    #[test]
+    fn who_gets_nothing_for_a_courtesy_shows_fewer_and_fewer() {
+        let waits = |courtesy: &mut Courtesy, done| {
+            let mut waits = 0;
+            while !courtesy.is_due() {
+                waits += 1;
+            }
+            courtesy.was_shown(Duration::from_micros(1), done);
+            waits
+        };
+        let mut courtesy = Courtesy::default();
+        let got: Vec<_> = (0..4).map(|_| waits(&mut courtesy, false)).collect();
+        assert_eq!(got, [0, 4, 8, 16]);
+        for _ in 0..30 {
+            waits(&mut courtesy, false);
+        }
+        assert_eq!(waits(&mut courtesy, true), Courtesy::MANY);
+        assert_eq!([waits(&mut courtesy, true), waits(&mut courtesy, false)], [0, 0]);
+        assert_eq!(waits(&mut courtesy, true), Courtesy::FEW);
+        // It came, but a third process has run for long.
+        courtesy.was_shown(Duration::from_millis(3), true);
+        assert_eq!(waits(&mut courtesy, true), Courtesy::FEW);
     }
 
     #[test]
