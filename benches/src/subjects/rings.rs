@@ -51,7 +51,7 @@ macro_rules! rings {
                 rx.set_strategy(strategy);
             }
 
-            #[inline]
+            #[inline(never)]
             fn place(tx: &mut Self::Tx, len: usize, ends: &[u8]) -> ipc_core::Result<()> {
                 let (begin, end) = ends.split_at(ends.len() / 2);
                 let mut grant = tx.reserve(len, Wait::Forever)?;
@@ -61,7 +61,7 @@ macro_rules! rings {
                 Ok(())
             }
 
-            #[inline]
+            #[inline(never)]
             fn view(rx: &mut Self::Rx, ends: &mut [u8]) -> ipc_core::Result<usize> {
                 let half = ends.len() / 2;
                 let (begin, end) = ends.split_at_mut(half);
@@ -197,13 +197,18 @@ impl<K: Ring> Sending<K> {
     #[inline]
     fn send(&mut self, msg: &[u8], wait: WaitMode) -> Result<()> {
         if self.waits != Some(wait) {
-            K::send_as(&mut self.tx, strategy(wait));
-            self.waits = Some(wait);
+            self.wait_as(wait);
         }
         match self.in_place {
             None => Ok(self.tx.send_with(msg, Wait::Forever)?),
             Some(len) => Ok(K::place(&mut self.tx, len, msg)?),
         }
+    }
+
+    #[cold]
+    fn wait_as(&mut self, wait: WaitMode) {
+        K::send_as(&mut self.tx, strategy(wait));
+        self.waits = Some(wait);
     }
 }
 
@@ -215,12 +220,21 @@ impl<K: Ring> Receiving<K> {
     #[inline]
     fn recv(&mut self, buf: &mut [u8], wait: WaitMode) -> Result<usize> {
         if self.waits != Some(wait) {
-            K::receive_as(&mut self.rx, strategy(wait));
-            self.waits = Some(wait);
+            self.wait_as(wait);
         }
-        let Some(len) = self.in_place else {
-            return Ok(self.rx.recv_with(buf, Wait::Forever)?);
-        };
+        match self.in_place {
+            None => Ok(self.rx.recv_with(buf, Wait::Forever)?),
+            Some(len) => self.recv_in_place(buf, len),
+        }
+    }
+
+    #[cold]
+    fn wait_as(&mut self, wait: WaitMode) {
+        K::receive_as(&mut self.rx, strategy(wait));
+        self.waits = Some(wait);
+    }
+
+    fn recv_in_place(&mut self, buf: &mut [u8], len: usize) -> Result<usize> {
         match K::view(&mut self.rx, buf)? {
             got if got == len => Ok(buf.len()),
             got => Err(Void(format!("a message has {got} bytes, not {len}")).into()),

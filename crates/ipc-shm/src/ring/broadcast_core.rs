@@ -103,7 +103,7 @@ impl Producer {
         max_len(self.capacity)
     }
 
-    /// Takes no word beyond the next header to be 0 any more.
+    /// Takes no word beyond the next header to be 0 any more, unless a claim of before is committed.
     pub(crate) const fn forget_clean(&mut self) {
         self.clean = self.tail + HEADER as u64;
     }
@@ -127,7 +127,8 @@ impl Producer {
         if end > self.begin + self.capacity as u64 {
             self.make_room(memory, end - self.capacity as u64)?;
         }
-        Ok(Claim { at: DATA + at + FRONT, len, pad, next })
+        let (at, clean) = (DATA + at + FRONT, self.clean);
+        Ok(Claim { at, len, pad, next, clean, is_next_clean: end <= clean })
     }
 
     /// Moves BEGIN to `least` at least.
@@ -181,8 +182,8 @@ impl Producer {
     /// Announces the record of a claim, whose message is in place.
     #[inline]
     pub(crate) fn commit<M: Memory>(&mut self, memory: &M, claim: Claim) {
-        let end = claim.next + HEADER as u64;
-        if end > self.clean {
+        self.clean = claim.clean;
+        if !claim.is_next_clean {
             self.clean_from(memory, claim.next);
         }
         let header = COMMITTED | claim.len as u64;

@@ -67,7 +67,7 @@ pub(crate) const MAX: usize = 1 << 31;
 
 /// How many bytes a record of a message takes.
 pub(crate) const fn record(len: usize) -> usize {
-    HEADER + len.next_multiple_of(8)
+    HEADER + ((len + 7) & !7)
 }
 
 /// The longest message: two records and the word after them fit, wherever the first begins.

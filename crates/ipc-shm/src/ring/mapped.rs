@@ -108,6 +108,41 @@ impl<R: RegionMut> Mapped<R> {
     }
 }
 
+/// A word that begins with these bytes, of which there are less than 8. (A call of `memcpy` would take as long as all
+/// else that a short message costs.)
+#[inline]
+fn join(bytes: &[u8]) -> u64 {
+    let (four, rest) = bytes.split_at(bytes.len() & 4);
+    let (two, one) = rest.split_at(rest.len() & 2);
+    let mut word = one.first().map_or(0, |it| u64::from(*it));
+    if let Some(two) = two.first_chunk() {
+        word = word << 16 | u64::from(u16::from_le_bytes(*two));
+    }
+    if let Some(four) = four.first_chunk() {
+        word = word << 32 | u64::from(u32::from_le_bytes(*four));
+    }
+    word.to_le()
+}
+
+/// The first bytes of a word, less than 8.
+#[inline]
+fn split(word: u64, bytes: &mut [u8]) {
+    let mut word = word.to_le();
+    let (four, rest) = bytes.split_at_mut(bytes.len() & 4);
+    let (two, one) = rest.split_at_mut(rest.len() & 2);
+    if let Some(four) = four.first_chunk_mut() {
+        *four = (word as u32).to_le_bytes();
+        word >>= 32;
+    }
+    if let Some(two) = two.first_chunk_mut() {
+        *two = (word as u16).to_le_bytes();
+        word >>= 16;
+    }
+    if let Some(one) = one.first_mut() {
+        *one = word as u8;
+    }
+}
+
 impl<R: RegionMut> Memory for Mapped<R> {
     #[inline]
     fn load(&self, at: usize, order: Ordering) -> u64 {
@@ -136,8 +171,7 @@ impl<R: RegionMut> Memory for Mapped<R> {
             *word = self.load(at + 8 * i, Ordering::Relaxed).to_ne_bytes();
         }
         if !rest.is_empty() {
-            let word = self.load(end, Ordering::Relaxed).to_ne_bytes();
-            rest.copy_from_slice(&word[..rest.len()]);
+            split(self.load(end, Ordering::Relaxed), rest);
         }
     }
 
@@ -154,9 +188,7 @@ impl<R: RegionMut> Memory for Mapped<R> {
             self.store(at + 8 * i, u64::from_ne_bytes(*word), Ordering::Relaxed);
         }
         if !rest.is_empty() {
-            let mut word = [0; 8];
-            word[..rest.len()].copy_from_slice(rest);
-            self.store(end, u64::from_ne_bytes(word), Ordering::Relaxed);
+            self.store(end, join(rest), Ordering::Relaxed);
         }
     }
 

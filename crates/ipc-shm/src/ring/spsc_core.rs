@@ -43,6 +43,8 @@ pub(crate) struct Producer {
     head: u64,
     /// Words from `tail` up to here are 0.
     clean: u64,
+    /// And the word here, where a record as long as the last one would end.
+    ready: u64,
 }
 
 /// Room for a record: where its message goes.
@@ -55,18 +57,22 @@ pub struct Claim {
     pub(crate) pad: Option<usize>,
     /// What the tail will be.
     pub(crate) next: u64,
+    /// Words from the tail up to here are 0 once the message is in place, but for the record itself.
+    pub(crate) clean: u64,
+    /// Whether the next header is 0.
+    pub(crate) is_next_clean: bool,
 }
 
 impl Producer {
     /// Of a ring whose data is zero and that nobody has used.
     pub(crate) const fn new(capacity: usize) -> Self {
-        Self { capacity, tail: 0, head: 0, clean: capacity as u64 }
+        Self { capacity, tail: 0, head: 0, clean: capacity as u64, ready: 0 }
     }
 
     /// Of a ring whose producer before has gone: `tail` is where its records end, and `head` how far the
     /// consumer is at least. The word at `tail` is 0.
     pub(crate) const fn resume(capacity: usize, head: u64, tail: u64) -> Self {
-        Self { capacity, tail, head, clean: tail + HEADER as u64 }
+        Self { capacity, tail, head, clean: tail + HEADER as u64, ready: 0 }
     }
 
     /// Where the next record begins, in bytes since the beginning. The word there is 0.
@@ -78,31 +84,61 @@ impl Producer {
         max_len(self.capacity)
     }
 
-    /// Takes no word beyond the next header to be 0 any more.
+    /// Takes no word beyond the next header to be 0 any more, unless a claim of before is committed.
     pub(crate) fn forget_clean(&mut self) {
         self.clean = self.tail + HEADER as u64;
+        self.ready = 0;
     }
 
     /// Finds room for a message of `len` bytes, which is not too long.
-    #[inline]
     pub(crate) fn claim<M: Memory>(&mut self, memory: &M, len: usize) -> Result<Claim, NotSent> {
-        // In the line that `notify` reads: it stays in this processor's cache.
+        if let Some(claim) = self.claim_known(memory, len) {
+            return Ok(claim);
+        }
         if memory.load(CONSUMER_GONE, Acquire) != 0 {
             return Err(NotSent::Gone);
         }
+        let claim = self.place(len);
+        self.look_for_room(memory, claim.next + HEADER as u64)?;
+        Ok(claim)
+    }
+
+    /// The same where there was room when we last looked, and nothing is special: the way of nearly all messages.
+    #[inline]
+    pub(crate) fn claim_known<M: Memory>(&self, memory: &M, len: usize) -> Option<Claim> {
+        let (pos, size) = (self.offset(self.tail), record(len));
+        let next = self.tail + size as u64;
+        // GONE is in the line that `notify` reads: it stays in this processor's cache.
+        let known = size <= self.capacity - pos
+            && self.has_room(next)
+            && memory.load(CONSUMER_GONE, Acquire) == 0;
+        known.then(|| self.claim_at(pos, len, None, next))
+    }
+
+    /// Where a message of `len` bytes goes.
+    fn place(&self, len: usize) -> Claim {
         let size = record(len);
         let pos = self.offset(self.tail);
         let rest = self.capacity - pos;
         let (pad, at) = if size <= rest { (None, pos) } else { (Some(rest), 0) };
         let next = self.tail + (pad.unwrap_or(0) + size) as u64;
-        // Room also for the header after it, which must be 0 before this record is committed.
-        if next + HEADER as u64 > self.head + self.capacity as u64 {
-            self.look_for_room(memory, next + HEADER as u64)?;
-        }
-        Ok(Claim { at: DATA + at + HEADER, len, pad, next })
+        self.claim_at(at, len, pad, next)
     }
 
-    #[cold]
+    #[inline]
+    const fn claim_at(&self, pos: usize, len: usize, pad: Option<usize>, next: u64) -> Claim {
+        let clean = self.clean;
+        let is_next_clean = next + HEADER as u64 <= clean || next == self.ready;
+        Claim { at: DATA + pos + HEADER, len, pad, next, clean, is_next_clean }
+    }
+
+    /// Whether there was room up to `next` when we last looked: also for the header after it, which must be 0
+    /// before the record is committed.
+    #[inline]
+    const fn has_room(&self, next: u64) -> bool {
+        next + HEADER as u64 <= self.head + self.capacity as u64
+    }
+
     fn look_for_room<M: Memory>(&mut self, memory: &M, end: u64) -> Result<(), NotSent> {
         let head = memory.load(HEAD, Acquire);
         // It only grows, and only over what was sent. (Whoever writes something else there breaks the
@@ -117,10 +153,8 @@ impl Producer {
     /// Announces the record of a claim, whose message is in place.
     #[inline]
     pub(crate) fn commit<M: Memory>(&mut self, memory: &M, claim: Claim) {
-        let end = claim.next + HEADER as u64;
-        if end > self.clean {
+        if !claim.is_next_clean {
             memory.store(DATA + self.offset(claim.next), 0, Relaxed);
-            self.clean = end;
         }
         let header = COMMITTED | claim.len as u64;
         if let Some(pad) = claim.pad {
@@ -132,14 +166,30 @@ impl Producer {
             memory.store(claim.at - HEADER, header, Release);
         }
         self.tail = claim.next;
+        self.clean = claim.clean.max(claim.next + HEADER as u64);
+    }
+
+    /// Sets words to 0 where headers will be, if it is time. To be called when all else is done, so that nobody waits
+    /// for it. `len` is that of the last message.
+    #[inline]
+    pub(crate) fn tidy<M: Memory>(&mut self, memory: &M, len: usize) {
         if self.tail + (AHEAD / 2) as u64 > self.clean {
-            self.clean_ahead(memory);
+            self.clean_ahead(memory, len);
         }
     }
 
-    /// Sets as many words to 0 as are free and not too many.
+    /// As many words as are free and not too many; after a long message the one word at which a second one as
+    /// long will end.
     #[cold]
-    fn clean_ahead<M: Memory>(&mut self, memory: &M) {
+    fn clean_ahead<M: Memory>(&mut self, memory: &M, len: usize) {
+        if len >= AHEAD {
+            let next = self.place(len).next;
+            if self.has_room(next) {
+                memory.store(DATA + self.offset(next), 0, Relaxed);
+                self.ready = next;
+            }
+            return;
+        }
         let end = (self.tail + AHEAD as u64).min(self.head + self.capacity as u64);
         let (from, len) = (self.offset(self.clean), (end - self.clean) as usize);
         let first = len.min(self.capacity - from);
@@ -199,6 +249,16 @@ impl Consumer {
     pub(crate) fn skip(&mut self, found: Found) {
         // Where consumers come and go it began where the ring said, which may be anything.
         self.head = self.head.wrapping_add(record(found.len) as u64);
+    }
+
+    /// Finds the next record where there is one, and nothing is special: the way of nearly all messages.
+    #[inline]
+    pub(crate) fn peek_known<M: Memory>(&self, memory: &M) -> Option<Found> {
+        let pos = self.head as usize & (self.capacity - 1);
+        let header = memory.load(DATA + pos, Acquire);
+        let len = (header ^ COMMITTED) as usize;
+        let fits = len <= max_len(self.capacity) && record(len) <= self.capacity - pos;
+        fits.then_some(Found { at: DATA + pos + HEADER, len })
     }
 
     /// Finds the next record.

@@ -193,6 +193,7 @@ impl<K: Kind, R: RegionMut> SendMsg for Sender<K, R> {
         lane.write(claim.at, msg);
         self.core.commit(&lane, claim);
         notify(&lane);
+        self.core.tidy(&lane, msg.len());
         Ok(())
     }
 }
@@ -208,6 +209,7 @@ impl<K: Kind, R: RegionMut> Reserves for Sender<K, R> {
         let lane = self.end.shape.lane(&self.end.memory, self.place);
         self.core.commit(&lane, claim);
         notify(&lane);
+        self.core.tidy(&lane, claim.len);
     }
 }
 

@@ -152,11 +152,13 @@ impl<R: RegionMut> Receiver<R> {
     ///
     /// Those of [`RecvMsg`], but [`ErrorKind::MessageTooLarge`].
     pub fn peek(&mut self, wait: Wait) -> Result<View<'_, R>> {
-        let found = self.find(wait)?;
+        let found = match self.find_known() {
+            Some(found) => found,
+            None => self.find(wait)?,
+        };
         Ok(in_place::View::new(self, found))
     }
 
-    #[inline]
     fn find(&mut self, wait: Wait) -> Result<Found> {
         self.end.check_sound(RECV)?;
         match self.core.peek(&self.end.memory) {
@@ -204,16 +206,32 @@ impl<R: RegionMut> Seek for Record<'_, R> {
 impl<R: RegionMut> RecvMsg for Receiver<R> {
     #[inline]
     fn recv_with(&mut self, buf: &mut [u8], wait: Wait) -> Result<usize> {
+        let known = self.find_known().filter(|it| it.len <= buf.len());
+        let Some(found) = known else { return self.recv_seeking(buf, wait) };
+        self.end.memory.read(found.at, &mut buf[..found.len]);
+        self.release(found);
+        Ok(found.len)
+    }
+}
+
+impl<R: RegionMut> Receiver<R> {
+    /// The next message, where there is one without a wait.
+    #[inline]
+    fn find_known(&self) -> Option<Found> {
+        if self.end.corrupted { None } else { self.core.peek_known(&self.end.memory) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn recv_seeking(&mut self, buf: &mut [u8], wait: Wait) -> Result<usize> {
         let found = self.find(wait)?;
         let max = buf.len();
         let Some(front) = buf.get_mut(..found.len) else {
             let kind = ErrorKind::MessageTooLarge { len: found.len, max };
             return Err(Error::new(kind, RECV));
         };
-        let memory = &self.end.memory;
-        memory.read(found.at, front);
-        self.core.release(memory, found);
-        self.end.patience.received();
+        self.end.memory.read(found.at, front);
+        self.release(found);
         Ok(found.len)
     }
 }
@@ -227,6 +245,7 @@ impl<R: RegionMut> Finds for Receiver<R> {
         (&self.end.memory, found.at, found.len)
     }
 
+    #[inline]
     fn release(&mut self, found: Found) {
         self.core.release(&self.end.memory, found);
         self.end.patience.received();

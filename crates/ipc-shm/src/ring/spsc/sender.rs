@@ -130,6 +130,7 @@ impl<R: RegionMut> Sender<R> {
             let memory = &self.end.memory;
             memory.write(claim.at, msg);
             self.core.commit(memory, claim);
+            self.core.tidy(memory, msg.len());
             sent += 1;
         }
         if sent > 0 {
@@ -170,13 +171,34 @@ impl<R: RegionMut> Sender<R> {
         Ok(in_place::Grant::new(self, claim))
     }
 
-    #[inline]
     fn claim(&mut self, len: usize, wait: Wait) -> Result<Claim> {
         self.end.check_len(len, self.core.max_len(), SEND)?;
         match self.core.claim(&self.end.memory, len) {
             Ok(claim) => Ok(claim),
             Err(why) => seek(Room { sender: self, len }, wait, why.into()),
         }
+    }
+
+    /// Room for a message, where there is some without a look.
+    #[inline]
+    fn claim_known(&self, len: usize) -> Option<Claim> {
+        let is_possible = len <= self.core.max_len() && !self.end.corrupted;
+        if is_possible { self.core.claim_known(&self.end.memory, len) } else { None }
+    }
+
+    /// Writes a message into its room and sends it.
+    #[inline]
+    fn put(&mut self, claim: Claim, msg: &[u8]) {
+        self.end.memory.write(claim.at, msg);
+        Reserves::commit(self, claim);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn send_seeking(&mut self, msg: &[u8], wait: Wait) -> Result<()> {
+        let claim = self.claim(msg.len(), wait)?;
+        self.put(claim, msg);
+        Ok(())
     }
 }
 
@@ -225,11 +247,8 @@ impl<R: RegionMut> SendMsg for Sender<R> {
 
     #[inline]
     fn send_with(&mut self, msg: &[u8], wait: Wait) -> Result<()> {
-        let claim = self.claim(msg.len(), wait)?;
-        let memory = &self.end.memory;
-        memory.write(claim.at, msg);
-        self.core.commit(memory, claim);
-        self.core.notify(memory);
+        let Some(claim) = self.claim_known(msg.len()) else { return self.send_seeking(msg, wait) };
+        self.put(claim, msg);
         Ok(())
     }
 }
@@ -241,8 +260,11 @@ impl<R: RegionMut> Reserves for Sender<R> {
         (&self.end.memory, claim.at)
     }
 
+    #[inline]
     fn commit(&mut self, claim: Claim) {
-        self.core.commit(&self.end.memory, claim);
-        self.core.notify(&self.end.memory);
+        let memory = &self.end.memory;
+        self.core.commit(memory, claim);
+        self.core.notify(memory);
+        self.core.tidy(memory, claim.len);
     }
 }

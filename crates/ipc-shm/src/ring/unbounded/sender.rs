@@ -182,6 +182,7 @@ impl SendMsg for Sender {
         part.write(claim.at, msg);
         self.core.commit(&part, claim);
         self.core.notify(&part);
+        self.core.tidy(&part, msg.len());
         Ok(())
     }
 }
@@ -198,5 +199,6 @@ impl Reserves for Sender {
         let part = self.end.shape.segment(&self.end.memory, self.segment);
         self.core.commit(&part, claim);
         self.core.notify(&part);
+        self.core.tidy(&part, claim.len);
     }
 }
