@@ -144,11 +144,39 @@ impl<K: Kind, R: RegionMut> Receiver<K, R> {
     ///
     /// See [`spsc::Sender::reserve`](crate::ring::spsc::Sender::reserve).
     pub fn peek(&mut self, wait: Wait) -> Result<View<'_, K, R>> {
-        let taken = self.find(wait)?;
+        let taken = match self.find_known() {
+            Some(taken) => taken,
+            None => self.find(wait)?,
+        };
         Ok(in_place::View::new(self, taken))
     }
 
+    /// The next message, where there is one without a look at other lanes.
     #[inline]
+    fn find_known(&self) -> Option<Taken> {
+        if self.end.corrupted { None } else { self.core.find_known(&self.end.memory) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn recv_seeking(&mut self, buf: &mut [u8], wait: Wait) -> Result<usize> {
+        let taken = self.find(wait)?;
+        let (len, max) = (taken.found.len, buf.len());
+        let Some(front) = buf.get_mut(..len) else {
+            self.put_back(taken);
+            return Err(Error::new(ErrorKind::MessageTooLarge { len, max }, RECV));
+        };
+        self.take_out(taken, front);
+        Ok(len)
+    }
+
+    /// Copies a message out and receives it.
+    #[inline]
+    fn take_out(&mut self, taken: Taken, buf: &mut [u8]) {
+        self.end.shape.lane(&self.end.memory, taken.lane).read(taken.found.at, buf);
+        self.release(taken);
+    }
+
     fn find(&mut self, wait: Wait) -> Result<Taken> {
         self.end.check_sound(RECV)?;
         if self.core.is_kept_out() && self.end.check_is_due() {
@@ -217,15 +245,10 @@ impl<K: Kind, R: RegionMut> Seek for Record<'_, K, R> {
 impl<K: Kind, R: RegionMut> RecvMsg for Receiver<K, R> {
     #[inline]
     fn recv_with(&mut self, buf: &mut [u8], wait: Wait) -> Result<usize> {
-        let taken = self.find(wait)?;
-        let (len, max) = (taken.found.len, buf.len());
-        let memory = &self.end.memory;
-        let Some(front) = buf.get_mut(..len) else {
-            self.put_back(taken);
-            return Err(Error::new(ErrorKind::MessageTooLarge { len, max }, RECV));
-        };
-        self.end.shape.lane(memory, taken.lane).read(taken.found.at, front);
-        self.release(taken);
+        let known = self.find_known().filter(|it| it.found.len <= buf.len());
+        let Some(taken) = known else { return self.recv_seeking(buf, wait) };
+        let len = taken.found.len;
+        self.take_out(taken, &mut buf[..len]);
         Ok(len)
     }
 }

@@ -125,13 +125,34 @@ impl<K: Kind, R: RegionMut> Sender<K, R> {
         Ok(in_place::Grant::new(self, claim))
     }
 
-    #[inline]
     fn claim(&mut self, len: usize, wait: Wait) -> Result<Claim> {
         self.end.check_len(len, self.core.max_len(), SEND)?;
         match self.core.claim(&self.end.shape.lane(&self.end.memory, self.place), len) {
             Ok(claim) => Ok(claim),
             Err(why) => seek(Room { sender: self, len }, wait, why.into()),
         }
+    }
+
+    /// Room for a message, where there is some without a look.
+    #[inline]
+    fn claim_known(&self, len: usize) -> Option<Claim> {
+        let is_possible = len <= self.core.max_len() && !self.end.corrupted;
+        if is_possible { self.core.claim_known(&self.lane(), len) } else { None }
+    }
+
+    /// Writes a message into its room and sends it.
+    #[inline]
+    fn put(&mut self, claim: Claim, msg: &[u8]) {
+        self.lane().write(claim.at, msg);
+        Reserves::commit(self, claim);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn send_seeking(&mut self, msg: &[u8], wait: Wait) -> Result<()> {
+        let claim = self.claim(msg.len(), wait)?;
+        self.put(claim, msg);
+        Ok(())
     }
 
     #[inline]
@@ -188,12 +209,8 @@ impl<K: Kind, R: RegionMut> SendMsg for Sender<K, R> {
 
     #[inline]
     fn send_with(&mut self, msg: &[u8], wait: Wait) -> Result<()> {
-        let claim = self.claim(msg.len(), wait)?;
-        let lane = self.end.shape.lane(&self.end.memory, self.place);
-        lane.write(claim.at, msg);
-        self.core.commit(&lane, claim);
-        notify(&lane);
-        self.core.tidy(&lane, msg.len());
+        let Some(claim) = self.claim_known(msg.len()) else { return self.send_seeking(msg, wait) };
+        self.put(claim, msg);
         Ok(())
     }
 }
@@ -205,6 +222,7 @@ impl<K: Kind, R: RegionMut> Reserves for Sender<K, R> {
         (&self.end.memory, self.lane().data(claim.at))
     }
 
+    #[inline]
     fn commit(&mut self, claim: Claim) {
         let lane = self.end.shape.lane(&self.end.memory, self.place);
         self.core.commit(&lane, claim);

@@ -159,6 +159,31 @@ impl<R: RegionMut> Receiver<R> {
         Ok(in_place::View::new(self, found))
     }
 
+    /// The next message, where there is one without a wait.
+    #[inline]
+    fn find_known(&self) -> Option<Found> {
+        if self.end.corrupted { None } else { self.core.peek_known(&self.end.memory) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn recv_seeking(&mut self, buf: &mut [u8], wait: Wait) -> Result<usize> {
+        let found = self.find(wait)?;
+        let (len, max) = (found.len, buf.len());
+        let Some(front) = buf.get_mut(..len) else {
+            return Err(Error::new(ErrorKind::MessageTooLarge { len, max }, RECV));
+        };
+        self.take_out(found, front);
+        Ok(len)
+    }
+
+    /// Copies a message out and receives it.
+    #[inline]
+    fn take_out(&mut self, found: Found, buf: &mut [u8]) {
+        self.end.memory.read(found.at, buf);
+        self.release(found);
+    }
+
     fn find(&mut self, wait: Wait) -> Result<Found> {
         self.end.check_sound(RECV)?;
         match self.core.peek(&self.end.memory) {
@@ -208,30 +233,7 @@ impl<R: RegionMut> RecvMsg for Receiver<R> {
     fn recv_with(&mut self, buf: &mut [u8], wait: Wait) -> Result<usize> {
         let known = self.find_known().filter(|it| it.len <= buf.len());
         let Some(found) = known else { return self.recv_seeking(buf, wait) };
-        self.end.memory.read(found.at, &mut buf[..found.len]);
-        self.release(found);
-        Ok(found.len)
-    }
-}
-
-impl<R: RegionMut> Receiver<R> {
-    /// The next message, where there is one without a wait.
-    #[inline]
-    fn find_known(&self) -> Option<Found> {
-        if self.end.corrupted { None } else { self.core.peek_known(&self.end.memory) }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn recv_seeking(&mut self, buf: &mut [u8], wait: Wait) -> Result<usize> {
-        let found = self.find(wait)?;
-        let max = buf.len();
-        let Some(front) = buf.get_mut(..found.len) else {
-            let kind = ErrorKind::MessageTooLarge { len: found.len, max };
-            return Err(Error::new(kind, RECV));
-        };
-        self.end.memory.read(found.at, front);
-        self.release(found);
+        self.take_out(found, &mut buf[..found.len]);
         Ok(found.len)
     }
 }
