@@ -20,7 +20,7 @@ pub struct Setup {
     /// The length of the messages in bytes.
     pub size: usize,
     /// What is done with them. With [`Payload::Handoff`], `send` and `recv` get the bytes that are
-    /// [touched](Payload::touched): the first half is the beginning of the message, the rest its end.
+    /// [touched](Payload::touched): the beginning of the message.
     pub payload: Payload,
     /// The CPU of the initiator and that of the responder, where they are pinned.
     pub cpus: Option<[usize; 2]>,

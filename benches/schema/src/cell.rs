@@ -126,8 +126,8 @@ axis! {
     Payload {
         /// The sender writes every byte and the receiver verifies every byte.
         Touch = "touch",
-        /// The message is made and read in the mechanism's own memory, and never copied. The sender writes
-        /// the first and the last cache line of it, and the receiver verifies those; what lies between is
+        /// The message is made and read in the mechanism's own memory, and never copied. The sender writes its
+        /// number, which is the first 8 bytes of it, and the receiver verifies that and the length; the rest is
         /// whatever was there.
         Handoff = "handoff",
     }
@@ -138,14 +138,14 @@ impl Payload {
     #[must_use]
     pub const fn touched(self, size: usize) -> usize {
         match self {
-            Self::Handoff if size > 2 * LINE => 2 * LINE,
+            Self::Handoff if size > NUMBER => NUMBER,
             _ => size,
         }
     }
 }
 
-/// A cache line: what [`Payload::Handoff`] touches at either end of a message.
-const LINE: usize = 64;
+/// The length of a message's number: what [`Payload::Handoff`] touches.
+const NUMBER: usize = 8;
 
 axis! {
     /// Whose code makes the system calls.

@@ -52,23 +52,18 @@ macro_rules! rings {
             }
 
             #[inline(never)]
-            fn place(tx: &mut Self::Tx, len: usize, ends: &[u8]) -> ipc_core::Result<()> {
-                let (begin, end) = ends.split_at(ends.len() / 2);
+            fn place(tx: &mut Self::Tx, len: usize, begin: &[u8]) -> ipc_core::Result<()> {
                 let mut grant = tx.reserve(len, Wait::Forever)?;
                 grant.write_at(0, begin)?;
-                grant.write_at(len - end.len(), end)?;
                 grant.commit();
                 Ok(())
             }
 
             #[inline(never)]
-            fn view(rx: &mut Self::Rx, ends: &mut [u8]) -> ipc_core::Result<usize> {
-                let half = ends.len() / 2;
-                let (begin, end) = ends.split_at_mut(half);
+            fn view(rx: &mut Self::Rx, begin: &mut [u8]) -> ipc_core::Result<usize> {
                 let view = rx.peek(Wait::Forever)?;
                 let len = view.len();
                 view.read_at(0, begin)?;
-                view.read_at(len.saturating_sub(end.len()), end)?;
                 view.release();
                 Ok(len)
             }
@@ -109,10 +104,10 @@ trait Ring {
     fn pair(capacity: usize, senders: usize) -> ipc_core::Result<(Self::Tx, Self::Rx)>;
     fn send_as(tx: &mut Self::Tx, strategy: Strategy);
     fn receive_as(rx: &mut Self::Rx, strategy: Strategy);
-    /// Sends a message of `len` bytes by writing its beginning and its end in place.
-    fn place(tx: &mut Self::Tx, len: usize, ends: &[u8]) -> ipc_core::Result<()>;
-    /// Receives a message by reading its beginning and its end in place; returns its length.
-    fn view(rx: &mut Self::Rx, ends: &mut [u8]) -> ipc_core::Result<usize>;
+    /// Sends a message of `len` bytes by writing its beginning in place.
+    fn place(tx: &mut Self::Tx, len: usize, begin: &[u8]) -> ipc_core::Result<()>;
+    /// Receives a message by reading its beginning in place; returns its length.
+    fn view(rx: &mut Self::Rx, begin: &mut [u8]) -> ipc_core::Result<usize>;
 }
 
 /// A ring whose ends on one side can be as many as there are processes.
