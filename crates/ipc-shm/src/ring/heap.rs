@@ -76,6 +76,7 @@ fn a_producer_and_a_consumer() {
             there.write(claim.at, &message);
             core.commit(&*there, claim);
             core.notify(&*there);
+            core.tidy(&*there, message.len());
         }
     });
     let mut core = Consumer::new(capacity);

@@ -38,6 +38,7 @@ impl<'a, S: Reserves> Grant<'a, S> {
     /// # Errors
     ///
     /// [`ErrorKind::InvalidInput`](ipc_core::ErrorKind::InvalidInput) for bytes outside of the message.
+    #[inline]
     pub fn write_at(&mut self, offset: usize, bytes: &[u8]) -> Result<()> {
         check(offset, bytes.len(), self.claim.len, "write message")?;
         let (memory, at) = self.sender.room(self.claim);
@@ -46,6 +47,7 @@ impl<'a, S: Reserves> Grant<'a, S> {
     }
 
     /// Sends it.
+    #[inline]
     pub fn commit(self) {
         self.sender.commit(self.claim);
     }
@@ -84,6 +86,7 @@ impl<'a, F: Finds> View<'a, F> {
     }
 
     /// How many bytes the message has.
+    #[inline]
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "it is a message and no collection")]
     pub fn len(&self) -> usize {
@@ -96,6 +99,7 @@ impl<'a, F: Finds> View<'a, F> {
     /// # Errors
     ///
     /// [`ErrorKind::InvalidInput`](ipc_core::ErrorKind::InvalidInput) for bytes outside of the message.
+    #[inline]
     pub fn read_at(&self, offset: usize, buf: &mut [u8]) -> Result<()> {
         let (memory, at, len) = self.receiver.message(self.message);
         check(offset, buf.len(), len, "read message")?;
@@ -121,6 +125,7 @@ impl<'a, F: Finds> View<'a, F> {
     ///
     /// From a [`broadcast`](super::broadcast) this says whether the message was whole until now: `false` if
     /// the sender has overwritten it meanwhile, so that what was read of it is worth nothing.
+    #[inline]
     pub fn release(mut self) -> F::Released {
         self.released = true;
         self.receiver.release(self.message)

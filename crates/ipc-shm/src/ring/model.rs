@@ -8,11 +8,15 @@ use std::time::Duration;
 use loom::sync::Arc;
 use proptest::prelude::*;
 
-use super::layout::{CONSUMER_SLEEPS, DATA, MIN, PRODUCER_GONE, PRODUCER_SLEEPS, max_len};
+use super::layout::{
+    COMMITTED, CONSUMER_SLEEPS, DATA, MIN, PRODUCER_GONE, PRODUCER_SLEEPS, max_len,
+};
 use super::mapped::Mapped;
 use super::memory::Memory;
 use super::model_memory::{Fences, Model};
-use super::spsc_core::{Consumer, NotReceived, NotSent, Producer, leave, sleep, want_fences};
+use super::spsc_core::{
+    Claim, Consumer, NotReceived, NotSent, Producer, leave, sleep, want_fences,
+};
 use crate::Anonymous;
 
 fn send(core: &mut Producer, memory: &impl Memory, msg: &[u8]) -> Result<(), NotSent> {
@@ -20,11 +24,12 @@ fn send(core: &mut Producer, memory: &impl Memory, msg: &[u8]) -> Result<(), Not
     memory.write(claim.at, msg);
     core.commit(memory, claim);
     core.notify(memory);
+    core.tidy(memory, msg.len());
     Ok(())
 }
 
 fn recv(core: &mut Consumer, memory: &impl Memory) -> Result<Vec<u8>, NotReceived> {
-    let found = core.peek(memory)?;
+    let found = core.peek_known(memory).map_or_else(|| core.peek(memory), Ok)?;
     let mut msg = vec![0; found.len];
     memory.read(found.at, &mut msg);
     core.release(memory, found);
@@ -130,33 +135,78 @@ fn a_producer_that_sleeps_for_want_of_room_is_woken() {
     });
 }
 
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Send,
+    /// Sends what was written in place.
+    Commit,
+    /// Writes in place, and sends nothing.
+    Drop,
+    Receive,
+}
+
+/// Makes room and fills it with words that look like headers; what follows may be overwritten by whoever drops it.
+fn reserve(core: &mut Producer, memory: &impl Memory, len: usize) -> Result<Claim, NotSent> {
+    let claim = core.claim(memory, len)?;
+    core.forget_clean();
+    let forged = (COMMITTED | 8).to_ne_bytes().repeat(len.div_ceil(8));
+    memory.write(claim.at, &forged[..len]);
+    Ok(claim)
+}
+
 proptest! {
-    /// One thread, any mixture of sends and receives, against a queue.
+    /// One thread, any mixture of sends and receives, of messages of few lengths and of many, against a queue.
     #[test]
     fn it_is_a_queue(
-        power in 6u32..10,
-        steps in prop::collection::vec((any::<bool>(), 0usize..300), 1..400),
+        power in 6u32..14,
+        lengths in prop::collection::vec(0usize..3000, 1..4),
+        steps in prop::collection::vec(
+            (
+                prop_oneof![
+                    3 => Just(Step::Send), 2 => Just(Step::Commit), 1 => Just(Step::Drop), 5 => Just(Step::Receive),
+                ],
+                any::<prop::sample::Index>(),
+                prop_oneof![4 => Just(0), 1 => 0usize..300],
+            ),
+            1..400,
+        ),
     ) {
         let capacity = 1 << power;
         let memory = Mapped::new(Anonymous::new(DATA + capacity).expect("memory"), false);
         let (mut tx, mut rx) = (Producer::new(capacity), Consumer::new(capacity));
         let mut queue = VecDeque::new();
         let mut number = 0_u8;
-        for (sends, len) in steps {
-            if sends {
-                let len = len % (max_len(capacity) + 1);
-                number = number.wrapping_add(1);
-                match send(&mut tx, &memory, &vec![number; len]) {
-                    Ok(()) => queue.push_back(vec![number; len]),
-                    Err(NotSent::Full) => prop_assert!(!queue.is_empty(), "empty and full"),
-                    Err(why) => prop_assert!(false, "{why:?}"),
+        for (step, length, more) in steps {
+            let len = (length.get(&lengths) + more) % (max_len(capacity) + 1);
+            let sent = match step {
+                Step::Send => {
+                    number = number.wrapping_add(1);
+                    send(&mut tx, &memory, &vec![number; len]).map(|()| Some(vec![number; len]))
                 }
-            } else {
-                match recv(&mut rx, &memory) {
-                    Ok(message) => prop_assert_eq!(Some(message), queue.pop_front()),
-                    Err(NotReceived::Empty) => prop_assert!(queue.is_empty()),
-                    Err(why) => prop_assert!(false, "{why:?}"),
+                Step::Commit => reserve(&mut tx, &memory, len).map(|claim| {
+                    let mut message = vec![0; len];
+                    memory.read(claim.at, &mut message);
+                    tx.commit(&memory, claim);
+                    tx.tidy(&memory, len);
+                    Some(message)
+                }),
+                Step::Drop => reserve(&mut tx, &memory, len).map(|_| None),
+                Step::Receive => {
+                    if let Some(known) = rx.peek_known(&memory) {
+                        prop_assert_eq!(rx.peek(&memory), Ok(known));
+                    }
+                    match recv(&mut rx, &memory) {
+                        Ok(message) => prop_assert_eq!(Some(message), queue.pop_front()),
+                        Err(NotReceived::Empty) => prop_assert!(queue.is_empty()),
+                        Err(why) => prop_assert!(false, "{why:?}"),
+                    }
+                    Ok(None)
                 }
+            };
+            match sent {
+                Ok(message) => queue.extend(message),
+                Err(NotSent::Full) => prop_assert!(!queue.is_empty(), "empty and full"),
+                Err(why) => prop_assert!(false, "{why:?}"),
             }
         }
     }

@@ -61,6 +61,7 @@ fn send(
     part.write(claim.at, msg);
     core.commit(&part, claim);
     notify(&part);
+    core.tidy(&part, msg.len());
     Ok(())
 }
 

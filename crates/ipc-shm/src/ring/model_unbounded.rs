@@ -38,6 +38,7 @@ fn send(tail: &mut Tail, memory: &impl Memory, chain: Chain, msg: &[u8]) -> Resu
     part.write(claim.at, msg);
     tail.core.commit(&part, claim);
     tail.core.notify(&part);
+    tail.core.tidy(&part, msg.len());
     Ok(())
 }
 

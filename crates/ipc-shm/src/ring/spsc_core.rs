@@ -220,7 +220,7 @@ pub(crate) struct Consumer {
 }
 
 /// A record that was found: where its message is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Found {
     /// The offset of the message.
     pub(crate) at: usize,

@@ -143,6 +143,7 @@ impl<K: Kind, R: RegionMut> Receiver<K, R> {
     /// # Examples
     ///
     /// See [`spsc::Sender::reserve`](crate::ring::spsc::Sender::reserve).
+    #[inline]
     pub fn peek(&mut self, wait: Wait) -> Result<View<'_, K, R>> {
         let taken = match self.find_known() {
             Some(taken) => taken,
@@ -177,6 +178,7 @@ impl<K: Kind, R: RegionMut> Receiver<K, R> {
         self.release(taken);
     }
 
+    #[cold]
     fn find(&mut self, wait: Wait) -> Result<Taken> {
         self.end.check_sound(RECV)?;
         if self.core.is_kept_out() && self.end.check_is_due() {

@@ -118,13 +118,18 @@ impl<K: Kind, R: RegionMut> Sender<K, R> {
     /// # Examples
     ///
     /// See [`spsc::Sender::reserve`](crate::ring::spsc::Sender::reserve).
+    #[inline]
     pub fn reserve(&mut self, len: usize, wait: Wait) -> Result<Grant<'_, K, R>> {
-        let claim = self.claim(len, wait)?;
+        let claim = match self.claim_known(len) {
+            Some(claim) => claim,
+            None => self.claim(len, wait)?,
+        };
         // What is written into a grant that is then dropped stands where headers will be.
         self.core.forget_clean();
         Ok(in_place::Grant::new(self, claim))
     }
 
+    #[cold]
     fn claim(&mut self, len: usize, wait: Wait) -> Result<Claim> {
         self.end.check_len(len, self.core.max_len(), SEND)?;
         match self.core.claim(&self.end.shape.lane(&self.end.memory, self.place), len) {

@@ -151,6 +151,7 @@ impl<R: RegionMut> Receiver<R> {
     /// # Errors
     ///
     /// Those of [`RecvMsg`], but [`ErrorKind::MessageTooLarge`].
+    #[inline]
     pub fn peek(&mut self, wait: Wait) -> Result<View<'_, R>> {
         let found = match self.find_known() {
             Some(found) => found,
@@ -184,6 +185,7 @@ impl<R: RegionMut> Receiver<R> {
         self.release(found);
     }
 
+    #[cold]
     fn find(&mut self, wait: Wait) -> Result<Found> {
         self.end.check_sound(RECV)?;
         match self.core.peek(&self.end.memory) {

@@ -164,13 +164,18 @@ impl<R: RegionMut> Sender<R> {
     /// assert_eq!(&word, b"world");
     /// # Ok::<(), ipc_core::Error>(())
     /// ```
+    #[inline]
     pub fn reserve(&mut self, len: usize, wait: Wait) -> Result<Grant<'_, R>> {
-        let claim = self.claim(len, wait)?;
+        let claim = match self.claim_known(len) {
+            Some(claim) => claim,
+            None => self.claim(len, wait)?,
+        };
         // What is written into a grant that is then dropped stands where headers will be.
         self.core.forget_clean();
         Ok(in_place::Grant::new(self, claim))
     }
 
+    #[cold]
     fn claim(&mut self, len: usize, wait: Wait) -> Result<Claim> {
         self.end.check_len(len, self.core.max_len(), SEND)?;
         match self.core.claim(&self.end.memory, len) {
