@@ -113,26 +113,49 @@ impl Producer {
     }
 
     /// Finds room for a message of `len` bytes, which is not too long.
-    #[inline]
     pub(crate) fn claim<M: Memory>(&mut self, memory: &M, len: usize) -> Result<Claim, NotSent> {
-        if !self.overwrites && memory.load(CONSUMER_GONE, Acquire) != 0 {
+        if self.is_gone(memory) {
             return Err(NotSent::Gone);
         }
+        let claim = self.place(len);
+        if !self.has_room(claim.next) {
+            self.make_room(memory, claim.next + HEADER as u64 - self.capacity as u64)?;
+        }
+        Ok(claim)
+    }
+
+    /// The same where there is room already: the way of most messages.
+    #[inline]
+    pub(crate) fn claim_known<M: Memory>(&self, memory: &M, len: usize) -> Option<Claim> {
+        let claim = self.place(len);
+        (self.has_room(claim.next) && !self.is_gone(memory)).then_some(claim)
+    }
+
+    /// Whether all consumers that are waited for have gone.
+    #[inline]
+    fn is_gone<M: Memory>(&self, memory: &M) -> bool {
+        !self.overwrites && memory.load(CONSUMER_GONE, Acquire) != 0
+    }
+
+    /// Whether there is room up to `next`, and for the header after it.
+    #[inline]
+    const fn has_room(&self, next: u64) -> bool {
+        next + HEADER as u64 <= self.begin + self.capacity as u64
+    }
+
+    /// Where a message of `len` bytes goes.
+    #[inline]
+    fn place(&self, len: usize) -> Claim {
         let size = record(len);
         let pos = self.offset(self.tail);
         let rest = self.capacity - pos;
         let (pad, at) = if size <= rest { (None, pos) } else { (Some(rest), 0) };
         let next = self.tail + (pad.unwrap_or(0) + size) as u64;
-        let end = next + HEADER as u64;
-        if end > self.begin + self.capacity as u64 {
-            self.make_room(memory, end - self.capacity as u64)?;
-        }
         let (at, clean) = (DATA + at + FRONT, self.clean);
-        Ok(Claim { at, len, pad, next, clean, is_next_clean: end <= clean })
+        Claim { at, len, pad, next, clean, is_next_clean: next + HEADER as u64 <= clean }
     }
 
     /// Moves BEGIN to `least` at least.
-    #[cold]
     fn make_room<M: Memory>(&mut self, memory: &M, least: u64) -> Result<(), NotSent> {
         let limit = self.limit(memory);
         if limit < least {

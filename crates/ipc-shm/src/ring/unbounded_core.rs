@@ -58,10 +58,13 @@ impl Chain {
         self.header_len() + segment * self.stride()
     }
 
-    pub(crate) fn segment<M>(self, memory: &M, segment: usize) -> Part<'_, M, true> {
+    pub(crate) fn segment<M>(self, memory: &M, segment: usize) -> Segment<'_, M> {
         Part { memory, base: self.at(segment) }
     }
 }
+
+/// A segment's memory as a ring of one producer. What says who sleeps or has gone is the same for all segments.
+pub(crate) type Segment<'a, M> = Part<'a, M, true>;
 
 /// Finds a segment that is not in the chain.
 pub(crate) fn free_segment(memory: &impl Memory, chain: Chain, current: usize) -> Option<usize> {
@@ -108,6 +111,12 @@ impl Follower {
     /// How far it is, as far as that tells a stream from a dialogue.
     pub(crate) const fn position(&self) -> u64 {
         self.core.position()
+    }
+
+    /// The next message of this segment, where nothing is special: the way of nearly all messages.
+    #[inline]
+    pub(crate) fn peek_known<M: Memory>(&self, memory: &M) -> Option<Found> {
+        self.core.peek_known(&self.chain.segment(memory, self.segment))
     }
 
     /// Finds the next message. `leave` gives the memory of a segment back.

@@ -95,14 +95,40 @@ impl<R: RegionMut> Sender<R> {
     /// # Examples
     ///
     /// See [`spsc::Sender::reserve`](crate::ring::spsc::Sender::reserve).
+    #[inline]
     pub fn reserve(&mut self, len: usize, wait: Wait) -> Result<Grant<'_, R>> {
-        let claim = self.claim(len, wait)?;
+        let claim = match self.claim_known(len) {
+            Some(claim) => claim,
+            None => self.claim(len, wait)?,
+        };
         // What is written into a grant that is then dropped stands where headers will be.
         self.core.forget_clean();
         Ok(in_place::Grant::new(self, claim))
     }
 
+    /// Room for a message, where there is some without a look.
     #[inline]
+    fn claim_known(&self, len: usize) -> Option<Claim> {
+        let is_possible = len <= self.core.max_len() && !self.end.corrupted;
+        if is_possible { self.core.claim_known(&self.end.memory, len) } else { None }
+    }
+
+    /// Writes a message into its room and sends it.
+    #[inline]
+    fn put(&mut self, claim: Claim, msg: &[u8]) {
+        self.end.memory.write(claim.at, msg);
+        Reserves::commit(self, claim);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn send_seeking(&mut self, msg: &[u8], wait: Wait) -> Result<()> {
+        let claim = self.claim(msg.len(), wait)?;
+        self.put(claim, msg);
+        Ok(())
+    }
+
+    #[cold]
     fn claim(&mut self, len: usize, wait: Wait) -> Result<Claim> {
         self.end.check_len(len, self.core.max_len(), SEND)?;
         match self.core.claim(&self.end.memory, len) {
@@ -157,10 +183,8 @@ impl<R: RegionMut> SendMsg for Sender<R> {
 
     #[inline]
     fn send_with(&mut self, msg: &[u8], wait: Wait) -> Result<()> {
-        let claim = self.claim(msg.len(), wait)?;
-        self.end.memory.write(claim.at, msg);
-        self.core.commit(&self.end.memory, claim);
-        notify_all(&self.end.memory);
+        let Some(claim) = self.claim_known(msg.len()) else { return self.send_seeking(msg, wait) };
+        self.put(claim, msg);
         Ok(())
     }
 }
@@ -172,6 +196,7 @@ impl<R: RegionMut> Reserves for Sender<R> {
         (&self.end.memory, claim.at)
     }
 
+    #[inline]
     fn commit(&mut self, claim: Claim) {
         self.core.commit(&self.end.memory, claim);
         notify_all(&self.end.memory);

@@ -61,12 +61,41 @@ impl Receiver {
     /// # Examples
     ///
     /// See [`spsc::Sender::reserve`](crate::ring::spsc::Sender::reserve).
+    #[inline]
     pub fn peek(&mut self, wait: Wait) -> Result<View<'_>> {
-        let found = self.find(wait)?;
+        let found = match self.find_known() {
+            Some(found) => found,
+            None => self.find(wait)?,
+        };
         Ok(in_place::View::new(self, found))
     }
 
+    /// The next message, where there is one without a wait.
     #[inline]
+    fn find_known(&self) -> Option<Found> {
+        if self.end.corrupted { None } else { self.core.peek_known(&self.end.memory) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn recv_seeking(&mut self, buf: &mut [u8], wait: Wait) -> Result<usize> {
+        let found = self.find(wait)?;
+        let (len, max) = (found.len, buf.len());
+        let Some(front) = buf.get_mut(..len) else {
+            return Err(Error::new(ErrorKind::MessageTooLarge { len, max }, RECV));
+        };
+        self.take_out(found, front);
+        Ok(len)
+    }
+
+    /// Copies a message out and receives it.
+    #[inline]
+    fn take_out(&mut self, found: Found, buf: &mut [u8]) {
+        self.end.shape.segment(&self.end.memory, self.core.segment).read(found.at, buf);
+        self.release(found);
+    }
+
+    #[cold]
     fn find(&mut self, wait: Wait) -> Result<Found> {
         self.end.check_sound(RECV)?;
         match look(&self.end.memory, self.end.shape, &mut self.core) {
@@ -125,15 +154,9 @@ impl Seek for Record<'_> {
 impl RecvMsg for Receiver {
     #[inline]
     fn recv_with(&mut self, buf: &mut [u8], wait: Wait) -> Result<usize> {
-        let found = self.find(wait)?;
-        let max = buf.len();
-        let Some(front) = buf.get_mut(..found.len) else {
-            let kind = ErrorKind::MessageTooLarge { len: found.len, max };
-            return Err(Error::new(kind, RECV));
-        };
-        self.end.shape.segment(&self.end.memory, self.core.segment).read(found.at, front);
-        self.core.release(&self.end.memory, found);
-        self.end.patience.received();
+        let known = self.find_known().filter(|it| it.len <= buf.len());
+        let Some(found) = known else { return self.recv_seeking(buf, wait) };
+        self.take_out(found, &mut buf[..found.len]);
         Ok(found.len)
     }
 }
@@ -148,6 +171,7 @@ impl Finds for Receiver {
         (memory, self.end.shape.segment(memory, self.core.segment).data(found.at), found.len)
     }
 
+    #[inline]
     fn release(&mut self, found: Found) {
         self.core.release(&self.end.memory, found);
         self.end.patience.received();

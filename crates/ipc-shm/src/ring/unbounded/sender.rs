@@ -15,7 +15,7 @@ use crate::ring::mapped::Mapped;
 use crate::ring::memory::Memory;
 use crate::ring::seek::{Miss, Seek, runs_here, seek};
 use crate::ring::spsc_core::{Claim, NotSent, Producer};
-use crate::ring::unbounded_core::{Chain, free_segment, go_on};
+use crate::ring::unbounded_core::{Chain, Segment, free_segment, go_on};
 
 const SEND: &str = "send to ring";
 
@@ -69,14 +69,18 @@ impl Sender {
     /// # Examples
     ///
     /// See [`spsc::Sender::reserve`](crate::ring::spsc::Sender::reserve).
+    #[inline]
     pub fn reserve(&mut self, len: usize, wait: Wait) -> Result<Grant<'_>> {
-        let claim = self.claim(len, wait)?;
+        let claim = match self.claim_known(len) {
+            Some(claim) => claim,
+            None => self.claim(len, wait)?,
+        };
         // What is written into a grant that is then dropped stands where headers will be.
         self.core.forget_clean();
         Ok(in_place::Grant::new(self, claim))
     }
 
-    #[inline]
+    #[cold]
     fn claim(&mut self, len: usize, wait: Wait) -> Result<Claim> {
         self.end.check_len(len, self.core.max_len(), SEND)?;
         match self.core.claim(&self.end.shape.segment(&self.end.memory, self.segment), len) {
@@ -84,6 +88,33 @@ impl Sender {
             Err(NotSent::Full) => self.grow(len, wait),
             Err(why) => seek(Room { sender: self, len, failed: &mut None }, wait, why.into()),
         }
+    }
+
+    /// Room for a message, where there is some without a look.
+    #[inline]
+    fn claim_known(&self, len: usize) -> Option<Claim> {
+        let is_possible = len <= self.core.max_len() && !self.end.corrupted;
+        if is_possible { self.core.claim_known(&self.segment(), len) } else { None }
+    }
+
+    /// Writes a message into its room and sends it.
+    #[inline]
+    fn put(&mut self, claim: Claim, msg: &[u8]) {
+        self.segment().write(claim.at, msg);
+        Reserves::commit(self, claim);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn send_seeking(&mut self, msg: &[u8], wait: Wait) -> Result<()> {
+        let claim = self.claim(msg.len(), wait)?;
+        self.put(claim, msg);
+        Ok(())
+    }
+
+    #[inline]
+    fn segment(&self) -> Segment<'_, Mapped<Memfd>> {
+        self.end.shape.segment(&self.end.memory, self.segment)
     }
 
     #[cold]
@@ -177,12 +208,8 @@ impl SendMsg for Sender {
 
     #[inline]
     fn send_with(&mut self, msg: &[u8], wait: Wait) -> Result<()> {
-        let claim = self.claim(msg.len(), wait)?;
-        let part = self.end.shape.segment(&self.end.memory, self.segment);
-        part.write(claim.at, msg);
-        self.core.commit(&part, claim);
-        self.core.notify(&part);
-        self.core.tidy(&part, msg.len());
+        let Some(claim) = self.claim_known(msg.len()) else { return self.send_seeking(msg, wait) };
+        self.put(claim, msg);
         Ok(())
     }
 }
@@ -191,10 +218,10 @@ impl Reserves for Sender {
     type Region = Memfd;
 
     fn room(&self, claim: Claim) -> (&Mapped<Memfd>, usize) {
-        let memory = &self.end.memory;
-        (memory, self.end.shape.segment(memory, self.segment).data(claim.at))
+        (&self.end.memory, self.segment().data(claim.at))
     }
 
+    #[inline]
     fn commit(&mut self, claim: Claim) {
         let part = self.end.shape.segment(&self.end.memory, self.segment);
         self.core.commit(&part, claim);
