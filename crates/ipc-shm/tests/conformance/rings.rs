@@ -8,6 +8,7 @@ use ipc_shm::ring::spsc::{Receiver, Sender};
 use ipc_shm::ring::{RingOptions, Strategy};
 use ipc_shm::{Memfd, MemfdOptions, RegionExt};
 use ipc_testkit::{Harness, Peer, say};
+use rustix::thread::{CpuSet, sched_getcpu, sched_setaffinity};
 
 pub(crate) fn cases(harness: Harness) -> Harness {
     harness
@@ -25,6 +26,7 @@ pub(crate) fn cases(harness: Harness) -> Harness {
         .test("rings/a_view_that_is_dropped_leaves_the_message", views)
         .test("rings/strategies_and_fences_of_the_ends_may_differ", mixtures)
         .role("rings/answers", answers)
+        .test("rings/two_ends_on_one_processor_talk_without_sleeping", neighbours)
         .test("rings/what_a_killed_sender_committed_arrives_whole_and_once", killed_sender)
         .role("rings/sends_for_ever", sends_for_ever)
         .test("rings/a_sender_learns_of_a_killed_receiver", killed_receiver)
@@ -245,6 +247,46 @@ fn answers() {
     for _ in 0..TRIPS {
         assert_eq!(rx.recv(&mut buf), Ok(8));
         tx.send(&(!u64::from_le_bytes(buf)).to_le_bytes()).expect("send");
+    }
+}
+
+/// How often this thread has slept.
+fn sleeps() -> u64 {
+    let status = std::fs::read_to_string("/proc/thread-self/status").expect("status");
+    let line = status.lines().find_map(|it| it.strip_prefix("voluntary_ctxt_switches:"));
+    line.and_then(|it| it.trim().parse().ok()).expect("a number")
+}
+
+fn neighbours() {
+    const ROUNDS: u64 = 1000;
+    const TRIPS: u64 = 100;
+    let mut cpus = CpuSet::new();
+    cpus.set(sched_getcpu());
+    sched_setaffinity(None, &cpus).expect("pin");
+    for strategy in [Strategy::Block, Strategy::Adaptive] {
+        let options = RingOptions::new().strategy(strategy);
+        // Whatever else runs on this processor makes them sleep: not in each of so many rounds.
+        let mut rounds = (0..ROUNDS).map(|_| {
+            let (mut tx, mut their_rx) = options.pair().expect("pair");
+            let (mut their_tx, mut rx) = options.pair().expect("pair");
+            let other = std::thread::spawn(move || {
+                let mut buf = [0; 8];
+                while their_rx.recv(&mut buf).is_ok() {
+                    their_tx.send(&buf).expect("send");
+                }
+            });
+            let mut buf = [0; 8];
+            let before = sleeps();
+            for number in 0..TRIPS {
+                tx.send(&number.to_le_bytes()).expect("send");
+                assert_eq!((rx.recv(&mut buf), u64::from_le_bytes(buf)), (Ok(8), number));
+            }
+            let slept = sleeps() - before;
+            drop(tx);
+            other.join().expect("no panic");
+            slept
+        });
+        assert!(rounds.any(|slept| slept < TRIPS / 2), "{strategy:?}: they sleep for each message");
     }
 }
 
