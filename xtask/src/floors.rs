@@ -7,8 +7,10 @@ use ipc_bench_schema::{CellKey, FloorReport, FloorSample, Placement, Topology, W
 
 use crate::stats::Distribution;
 
-/// The crates whose mechanisms move bytes without a system call.
-const MEMORY_CRATES: &[&str] = &["ipc-shm", "iceoryx2"];
+/// Whether a mechanism moves bytes without a system call.
+fn is_memory(krate: &str, mechanism: &str) -> bool {
+    ["ipc-shm", "iceoryx2"].contains(&krate) || mechanism == "rpc-shm"
+}
 
 /// Sums up what the peer measured.
 pub(crate) fn record(report: &FloorReport) -> Floors {
@@ -77,7 +79,7 @@ pub(crate) fn of_cell(floors: &Floors, key: &CellKey, krate: &str) -> Option<Cel
     let copy = key.payload.touched(key.size) as f64 * 1e9 / floors.copy_bytes_per_s.as_ref()?.p50?;
     match (key.topology, key.wait) {
         (Topology::PingPong, WaitMode::Block) => {
-            let (ns, what) = blocking(floors, key.placement, krate)?;
+            let (ns, what) = blocking(floors, key.placement, is_memory(krate, &key.mechanism))?;
             let words = format!("{what}{}", and_copies(key.size));
             Some(CellFloor { ns: ns + 2.0 * copy, words })
         }
@@ -88,7 +90,7 @@ pub(crate) fn of_cell(floors: &Floors, key: &CellKey, krate: &str) -> Option<Cel
         }
         // The pause is not in it: what a round trip costs more after one is the mechanism's.
         (Topology::IdleGap, WaitMode::Block) => {
-            let (ns, what) = blocking(floors, key.placement, krate)?;
+            let (ns, what) = blocking(floors, key.placement, is_memory(krate, &key.mechanism))?;
             let words = format!("{what} without a pause{}", and_copies(key.size));
             Some(CellFloor { ns: ns + 2.0 * copy, words })
         }
@@ -101,7 +103,7 @@ pub(crate) fn of_cell(floors: &Floors, key: &CellKey, krate: &str) -> Option<Cel
         // Nothing is known to be the least that creating something costs.
         (Topology::Setup, _) => None,
         (Topology::Stream | Topology::FanIn | Topology::FanOut, _)
-            if MEMORY_CRATES.contains(&krate) =>
+            if is_memory(krate, &key.mechanism) =>
         {
             Some(CellFloor { ns: copy, words: "one copy of the message".to_owned() })
         }
@@ -120,11 +122,11 @@ fn and_copies(size: usize) -> &'static str {
 
 /// The least that a round trip takes in which nobody spins, and what that is. Where two processes share a CPU, and a
 /// message needs no system call, who waits need not sleep: it can hand the CPU over.
-fn blocking(floors: &Floors, placement: Placement, krate: &str) -> Option<(f64, String)> {
+fn blocking(floors: &Floors, placement: Placement, memory: bool) -> Option<(f64, String)> {
     let (futex, which) = futex(floors, placement)?;
     let futex = (futex, format!("a futex round trip ({which})"));
     let apart = !matches!(placement, Placement::SameCpu | Placement::Unpinned);
-    if apart || !MEMORY_CRATES.contains(&krate) {
+    if apart || !memory {
         return Some(futex);
     }
     let handed = (floors.yield_rtt_ns.as_ref()?.p50?, "a CPU handed over and back".to_owned());

@@ -5,7 +5,7 @@
 //! method returns that. So each round trip is a whole call, every step of it once: a stub, a request, a dispatcher, a
 //! method, the reply cache, a reply.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
 use std::process::Command;
@@ -211,11 +211,11 @@ impl<'de> Deserialize<'de> for Payload {
 
 /// Answers with what the loop has come with.
 #[derive(Default)]
-struct Answering(RefCell<Vec<u8>>);
+struct Answering(Cell<Option<Payload>>);
 
 impl Exchange for Answering {
     fn exchange(&self, _: &ipc_rpc::Call<'_>, _: &Bytes) -> Payload {
-        Payload::new(&self.0.borrow())
+        self.0.take().unwrap_or_else(|| Payload::new(&[]))
     }
 }
 
@@ -329,10 +329,7 @@ impl<T: Transport> Link for Rpc<T> {
                 Ok(())
             }
             Self::Server(serving) => {
-                let mut answer = serving.host.service().0.0.borrow_mut();
-                answer.clear();
-                answer.extend_from_slice(msg);
-                drop(answer);
+                serving.host.service().0.0.set(Some(Payload::new(msg)));
                 serving.answer(wait)
             }
         }

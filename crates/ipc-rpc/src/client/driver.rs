@@ -358,10 +358,21 @@ fn read<T: DeserializeOwned>(
     fds: &mut Vec<OwnedFd>,
     max_large: usize,
 ) -> Result<T, CallError> {
+    if head.status == Status::Ok && head.flags & IN_MEMFD == 0 {
+        return fds::with_incoming(fds, || marshal::read(result)).ok_or(CallError::BadReply);
+    }
+    read_special(head, result, fds, max_large)
+}
+
+/// Reads what a reply says that is no result, or one in a memfd.
+#[cold]
+fn read_special<T: DeserializeOwned>(
+    head: ReplyHead,
+    result: &[u8],
+    fds: &mut Vec<OwnedFd>,
+    max_large: usize,
+) -> Result<T, CallError> {
     match head.status {
-        Status::Ok if head.flags & IN_MEMFD == 0 => {
-            fds::with_incoming(fds, || marshal::read(result)).ok_or(CallError::BadReply)
-        }
         Status::Ok => {
             let large = large::unpack(fds, max_large).ok_or(CallError::BadReply)?;
             fds::with_incoming(fds, || marshal::read(&large)).ok_or(CallError::BadReply)

@@ -86,7 +86,11 @@ pub struct ReplyHead {
 
 impl ReplyHead {
     /// Makes it all that is in `out`.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "a head that is put into memory field by field stalls who reads words of it"
+    )]
+    #[inline(always)]
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let first = word(5, self.status.to_byte(), self.flags, self.detail);
         out.clear();
