@@ -129,6 +129,7 @@ fn blocking(floors: &Floors, placement: Placement, memory: bool) -> Option<(f64,
     if apart || !memory {
         return Some(futex);
     }
+    // Without it there is no floor: the futex is none where nobody need sleep.
     let handed = (floors.yield_rtt_ns.as_ref()?.p50?, "a CPU handed over and back".to_owned());
     Some(if handed.0 < futex.0 { handed } else { futex })
 }

@@ -61,7 +61,7 @@ pub(crate) enum Entry {
 
 /// What a header says, if it may stand at `pos`.
 pub(crate) fn read(header: u64, pos: usize, capacity: usize) -> Option<Entry> {
-    let len = (header & !(COMMITTED | PAD)) as usize;
+    let len = usize::try_from(header & !(COMMITTED | PAD)).unwrap_or(usize::MAX);
     let rest = capacity - pos;
     match header & (COMMITTED | PAD) {
         COMMITTED if len <= max_len(capacity) && record(len) <= rest => Some(Entry::Record(len)),

@@ -21,7 +21,8 @@
 //! A record does not wrap: what is left at the end of the data is a [`PAD`], and the record begins at 0.
 //!
 //! For the consumer to find 0 where the next record will be, the producer has set it to 0 before it commits
-//! the record before. It does so ahead, some hundred bytes at a time, and never for the inside of a record.
+//! the record before. It does so ahead, some hundred bytes at a time; after a long record, for the one word at which
+//! the next would end if it were as long.
 
 use ipc_core::{Error, ErrorKind, Result};
 

@@ -8,21 +8,32 @@ use proptest::prelude::*;
 use super::broadcast_consumer::Consumer;
 use super::broadcast_core::{BEGIN, CHECK, DATA, MIN, PLACES, Producer, max_len};
 use super::layout::{
-    CONSUMER_CAME, CONSUMER_GONE, CONSUMER_SLEEPS, PRODUCER, PRODUCER_GONE, PRODUCER_SLEEPS,
+    COMMITTED, CONSUMER_CAME, CONSUMER_GONE, CONSUMER_SLEEPS, PRODUCER, PRODUCER_GONE,
+    PRODUCER_SLEEPS,
 };
 use super::mapped::Mapped;
 use super::memory::Memory;
 use super::model::check_within;
 use super::model_many::in_a_child;
 use super::model_memory::{Fences, Model};
-use super::spsc_core::{NotReceived, NotSent};
+use super::spsc_core::{Claim, NotReceived, NotSent};
 use crate::Anonymous;
 
 fn send(core: &mut Producer, memory: &impl Memory, msg: &[u8]) -> Result<(), NotSent> {
-    let claim = core.claim(memory, msg.len())?;
+    let known = core.claim_known(memory, msg.len());
+    let claim = known.map_or_else(|| core.claim(memory, msg.len()), Ok)?;
     memory.write(claim.at, msg);
     core.commit(memory, claim);
     Ok(())
+}
+
+/// Makes room and fills it with words that look like headers.
+fn reserve(core: &mut Producer, memory: &impl Memory, len: usize) -> Result<Claim, NotSent> {
+    let claim = core.claim(memory, len)?;
+    core.forget_clean();
+    let forged = (COMMITTED | 8).to_ne_bytes().repeat(len.div_ceil(8));
+    memory.write(claim.at, &forged[..len]);
+    Ok(claim)
 }
 
 /// The next message, if it is whole.
@@ -89,7 +100,7 @@ proptest! {
     fn each_receiver_gets_what_was_sent_or_knows_how_much_it_lost(
         power in 8u32..11,
         overwrites: bool,
-        steps in prop::collection::vec((0usize..9, 0usize..3, 0usize..300), 1..400),
+        steps in prop::collection::vec((0usize..11, 0usize..3, 0usize..300), 1..400),
     ) {
         let capacity = 1 << power;
         let memory = Mapped::new(Anonymous::new(DATA + capacity).expect("memory"), false);
@@ -120,6 +131,14 @@ proptest! {
                         }
                     }
                 }
+                // In place: sent, or dropped.
+                5 => if let Ok(claim) = reserve(&mut producer, &memory, len % (max_len(capacity) + 1)) {
+                    let mut message = vec![0; claim.len];
+                    memory.read(claim.at, &mut message);
+                    producer.commit(&memory, claim);
+                    sent.push(message);
+                },
+                6 => _ = reserve(&mut producer, &memory, len % (max_len(capacity) + 1)),
                 _ => if let Some((core, came, received)) = &mut consumers[who] {
                     let lost = core.lost;
                     match recv(core, &memory) {

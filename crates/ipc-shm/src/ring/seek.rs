@@ -1,7 +1,7 @@
 //! How every end of every ring waits: look, spin or sleep, see whether the others live, look again.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ipc_core::{Error, ErrorKind, RegionMut, Result, Wait};
 
@@ -9,7 +9,7 @@ use super::Strategy;
 use super::member::{Geometry, Member};
 use super::memory::Memory;
 use super::spsc_core::{NotReceived, NotSent};
-use super::waiting::{Next, Waiting, look_away};
+use super::waiting::{Next, SLICE, Waiting, look_away, yield_now};
 
 /// Why a look found nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,10 +70,9 @@ pub(crate) fn runs_here(memory: &impl Memory, cpu: usize) -> bool {
 
 /// Lets the other end run, on the processor that both are on, and looks what it has done.
 fn give_way<S: Seek>(end: &mut S) -> Result<S::Found, Miss> {
-    let began = Instant::now();
-    std::thread::yield_now();
+    let time = yield_now();
     let found = end.look();
-    end.member().courtesy.was_shown(began.elapsed(), found.is_ok());
+    end.member().courtesy.was_shown(time, found.is_ok());
     if found.is_ok() {
         end.found();
     }
@@ -87,7 +86,9 @@ pub(crate) fn seek<S: Seek>(mut end: S, wait: Wait, mut miss: Miss) -> Result<S:
     if wait != Wait::Never && strategy != Strategy::Spin && end.shares_cpu() {
         // A processor that the other end needs is not to be spun on.
         strategy = Strategy::Block;
-        if miss == Miss::Nothing && end.member().courtesy.is_due() {
+        // Whoever runs next may do so for its slice of time, and no timer takes the processor back from it.
+        let has_time = wait.remaining().is_none_or(|left| left >= SLICE);
+        if miss == Miss::Nothing && has_time && end.member().courtesy.is_due() {
             match give_way(&mut end) {
                 Ok(found) => return Ok(found),
                 Err(next) => miss = next,
@@ -130,5 +131,93 @@ pub(crate) fn seek<S: Seek>(mut end: S, wait: Wait, mut miss: Miss) -> Result<S:
             }
             Err(next) => miss = next,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Anonymous;
+    use crate::ring::RingOptions;
+    use crate::ring::mapped::Mapped;
+
+    #[derive(Debug, Clone, Copy)]
+    struct Nothing;
+
+    impl Geometry for Nothing {
+        fn bury(self, _: &impl Memory, _: impl FnMut(u64) -> bool) {}
+    }
+
+    /// An end that finds something at a look that comes after so many others, and what it did until then.
+    struct Neighbour {
+        member: Member<Anonymous, Nothing>,
+        shares_cpu: bool,
+        misses: u32,
+        sleeps: u32,
+    }
+
+    impl Neighbour {
+        fn new(strategy: Strategy, shares_cpu: bool, misses: u32) -> Self {
+            let memory = Mapped::new(Anonymous::new(4096).expect("memory"), false);
+            let options = RingOptions::new().strategy(strategy);
+            let member = Member::new(memory, Nothing, &options).expect("this process");
+            Self { member, shares_cpu, misses, sleeps: 0 }
+        }
+
+        /// How often it has slept until it found something.
+        fn sleeps(mut self, wait: Wait) -> Result<u32> {
+            seek(&mut self, wait, Miss::Nothing)?;
+            Ok(self.sleeps)
+        }
+    }
+
+    impl Seek for &mut Neighbour {
+        type Region = Anonymous;
+        type Shape = Nothing;
+        type Found = ();
+        const ROOM: bool = false;
+        const OP: &'static str = "test";
+
+        fn member(&mut self) -> &mut Member<Anonymous, Nothing> {
+            &mut self.member
+        }
+
+        fn look(&mut self) -> Result<(), Miss> {
+            self.misses.checked_sub(1).map_or(Ok(()), |left| {
+                self.misses = left;
+                Err(Miss::Nothing)
+            })
+        }
+
+        fn sleep(&mut self, _: Duration) -> bool {
+            self.sleeps += 1;
+            false
+        }
+
+        fn found(&mut self) {}
+
+        fn shares_cpu(&mut self) -> bool {
+            self.shares_cpu
+        }
+    }
+
+    #[test]
+    fn on_the_processor_of_the_other_end_it_yields_before_it_sleeps() {
+        // Each on a thread that knows of no third process.
+        let sleeps = |strategy, shares, misses, wait| {
+            let run = move || Neighbour::new(strategy, shares, misses).sleeps(wait);
+            std::thread::spawn(run).join().expect("no panic")
+        };
+        for strategy in [Strategy::Block, Strategy::Adaptive] {
+            assert_eq!(sleeps(strategy, true, 0, Wait::Forever), Ok(0), "it came meanwhile");
+            assert_eq!(sleeps(strategy, true, 1, Wait::Forever), Ok(1));
+            let long = Wait::timeout(Duration::from_secs(100));
+            assert_eq!(sleeps(strategy, true, 0, long), Ok(0));
+            // A yield could last for longer than this.
+            assert_eq!(sleeps(strategy, true, 0, Wait::timeout(SLICE / 2)), Ok(1));
+        }
+        assert_eq!(sleeps(Strategy::Block, false, 0, Wait::Forever), Ok(1));
+        let none = sleeps(Strategy::Block, true, 0, Wait::Never).unwrap_err();
+        assert_eq!(none.kind(), ErrorKind::WouldBlock);
     }
 }

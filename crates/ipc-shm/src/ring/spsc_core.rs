@@ -43,7 +43,8 @@ pub(crate) struct Producer {
     head: u64,
     /// Words from `tail` up to here are 0.
     clean: u64,
-    /// And the word here, where a record as long as the last one would end.
+    /// And the word here, where a record as long as the last one would end. 0 is none; and what is not beyond `tail`
+    /// is past, since a record that is claimed ends beyond it.
     ready: u64,
 }
 
@@ -69,8 +70,8 @@ impl Producer {
         Self { capacity, tail: 0, head: 0, clean: capacity as u64, ready: 0 }
     }
 
-    /// Of a ring whose producer before has gone: `tail` is where its records end, and `head` how far the
-    /// consumer is at least. The word at `tail` is 0.
+    /// Of a ring whose producer before has gone, or has handed its place over: `tail` is where its records end, and
+    /// `head` how far the consumer is at least. The word at `tail` is 0.
     pub(crate) const fn resume(capacity: usize, head: u64, tail: u64) -> Self {
         Self { capacity, tail, head, clean: tail + HEADER as u64, ready: 0 }
     }
@@ -256,9 +257,13 @@ impl Consumer {
     pub(crate) fn peek_known<M: Memory>(&self, memory: &M) -> Option<Found> {
         let pos = self.head as usize & (self.capacity - 1);
         let header = memory.load(DATA + pos, Acquire);
-        let len = (header ^ COMMITTED) as usize;
-        let fits = len <= max_len(self.capacity) && record(len) <= self.capacity - pos;
-        fits.then_some(Found { at: DATA + pos + HEADER, len })
+        // Whatever else the header says makes it too long.
+        let len = header ^ COMMITTED;
+        if len > max_len(self.capacity) as u64 {
+            return None;
+        }
+        let len = len as usize;
+        (record(len) <= self.capacity - pos).then_some(Found { at: DATA + pos + HEADER, len })
     }
 
     /// Finds the next record.
@@ -270,7 +275,8 @@ impl Consumer {
             if header == 0 {
                 return Err(self.nothing(memory, pos));
             }
-            let len = (header & !(COMMITTED | PAD)) as usize;
+            // Whatever else the header says makes it too long.
+            let len = usize::try_from(header & !(COMMITTED | PAD)).unwrap_or(usize::MAX);
             let rest = self.capacity - pos;
             match header & (COMMITTED | PAD) {
                 COMMITTED if len <= max_len(self.capacity) && record(len) <= rest => {

@@ -1,5 +1,6 @@
 //! How an end of a ring waits for the other.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use ipc_core::Wait;
@@ -121,15 +122,27 @@ impl Patience {
 ///
 /// Of two ends on one processor one alone can run. Who waits hands the processor over (`sched_yield`), and has it
 /// back when the other one has done its part and waits in turn: a system call each, where a sleep takes two,
-/// and a timer. It is for nothing when the other end has nothing to do, and bad when a third process takes the
-/// processor for its slice of time. So who got nothing for it, or got it late, does without for more and more
-/// waits.
+/// and a timer. It is for nothing when the other end has nothing to do: who got nothing for it does without for
+/// more and more waits. And it is bad when a third process takes the processor for its slice of time: then no end
+/// of this thread does so for a hundred times as long.
 #[derive(Debug)]
 pub(crate) struct Courtesy {
     /// Waits until it does so again.
     until: u32,
     /// How many there are the next time that it did not pay.
     next: u32,
+}
+
+thread_local! {
+    /// Until when this thread shows no courtesy.
+    static NOT_BEFORE: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Lets others run on this processor; for how long they did.
+pub(crate) fn yield_now() -> Duration {
+    let began = Instant::now();
+    std::thread::yield_now();
+    began.elapsed()
 }
 
 impl Default for Courtesy {
@@ -140,8 +153,9 @@ impl Default for Courtesy {
 
 impl Courtesy {
     const FEW: u32 = 4;
-    /// A slice of some milliseconds in so many waits of some microseconds is little.
-    const MANY: u32 = 1 << 16;
+    const MANY: u32 = 1 << 12;
+    /// A share of so much of the time may be lost to third processes.
+    const RARELY: u32 = 100;
 
     /// Whether to do so at this wait.
     pub(crate) fn is_due(&mut self) -> bool {
@@ -149,13 +163,27 @@ impl Courtesy {
             self.until -= 1;
             return false;
         }
-        true
+        match NOT_BEFORE.get() {
+            Some(at) if at > Instant::now() => {
+                // The clock is not looked at for each wait.
+                self.until = self.next;
+                false
+            }
+            Some(_) => {
+                NOT_BEFORE.set(None);
+                true
+            }
+            None => true,
+        }
     }
 
-    /// The other end was let run, for so long, and did its part or not.
+    /// Others were let run, for so long, and the other end did its part or not.
     pub(crate) fn was_shown(&mut self, time: Duration, done: bool) {
-        if done && time < SPIN {
-            self.next = Self::FEW;
+        if time >= SPIN {
+            NOT_BEFORE.set(Instant::now().checked_add(time * Self::RARELY));
+        }
+        if done {
+            self.next = (self.next / 2).max(Self::FEW);
         } else {
             self.until = self.next;
             self.next = (self.next * 2).min(Self::MANY);
@@ -278,28 +306,40 @@ mod tests {
         assert_eq!([waiting.next(), waiting.next(), waiting.next()], [Next::Look; 3]);
     }
 
+    /// How many waits there are until the next courtesy, which takes so long and is for something or not.
+    fn waits(courtesy: &mut Courtesy, time: Duration, done: bool) -> u32 {
+        let mut waits = 0;
+        while !courtesy.is_due() {
+            waits += 1;
+        }
+        courtesy.was_shown(time, done);
+        waits
+    }
+
     #[test]
     fn who_gets_nothing_for_a_courtesy_shows_fewer_and_fewer() {
-        let waits = |courtesy: &mut Courtesy, done| {
-            let mut waits = 0;
-            while !courtesy.is_due() {
-                waits += 1;
-            }
-            courtesy.was_shown(Duration::from_micros(1), done);
-            waits
-        };
+        let quick = Duration::from_micros(1);
         let mut courtesy = Courtesy::default();
-        let got: Vec<_> = (0..4).map(|_| waits(&mut courtesy, false)).collect();
+        let got: Vec<_> = (0..4).map(|_| waits(&mut courtesy, quick, false)).collect();
         assert_eq!(got, [0, 4, 8, 16]);
         for _ in 0..30 {
-            waits(&mut courtesy, false);
+            waits(&mut courtesy, quick, false);
         }
-        assert_eq!(waits(&mut courtesy, true), Courtesy::MANY);
-        assert_eq!([waits(&mut courtesy, true), waits(&mut courtesy, false)], [0, 0]);
-        assert_eq!(waits(&mut courtesy, true), Courtesy::FEW);
-        // It came, but a third process has run for long.
-        courtesy.was_shown(Duration::from_millis(3), true);
-        assert_eq!(waits(&mut courtesy, true), Courtesy::FEW);
+        assert_eq!(waits(&mut courtesy, quick, true), Courtesy::MANY);
+        // Once is not always.
+        assert_eq!([waits(&mut courtesy, quick, true), waits(&mut courtesy, quick, false)], [0, 0]);
+        assert_eq!(waits(&mut courtesy, quick, true), Courtesy::MANY / 4);
+    }
+
+    #[test]
+    fn a_third_process_ends_the_courtesies_of_all_ends_of_a_thread_for_a_while() {
+        let begin = Instant::now();
+        let time = Duration::from_micros(200);
+        Courtesy::default().was_shown(time, true);
+        // A ring that was made a moment ago, too.
+        while !Courtesy::default().is_due() {}
+        assert!(begin.elapsed() >= time * Courtesy::RARELY);
+        assert!(Courtesy::default().is_due());
     }
 
     #[test]

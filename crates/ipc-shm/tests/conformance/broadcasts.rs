@@ -57,7 +57,7 @@ fn everybody() {
 
 fn latecomers() {
     for overwrite in [false, true] {
-        let options = RingOptions::new().capacity(2048).overwrite(overwrite);
+        let options = RingOptions::new().capacity(4096).overwrite(overwrite);
         let (mut tx, mut rx) = broadcast::pair(&options).expect("pair");
         let mut buf = [0; 1024];
         for number in 0..500_u64 {
@@ -93,7 +93,7 @@ fn slowest() {
 }
 
 fn losses() {
-    let options = RingOptions::new().capacity(2048).overwrite(true);
+    let options = RingOptions::new().capacity(4096).overwrite(true);
     let (tx, mut rx) = broadcast::pair(&options).expect("pair");
     let mut peer = Peer::cast("broadcasts/overwrites");
     tx.give(peer.command(), "ring").map_err(|it| it.error).expect("give");

@@ -6,6 +6,7 @@ mod doorbells;
 mod files;
 mod fixtures;
 mod forked;
+mod handed;
 mod hostile;
 mod latest;
 mod limits;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         doorbells::cases,
         files::cases,
         forked::cases,
+        handed::cases,
         hostile::cases,
         latest::cases,
         limits::cases,

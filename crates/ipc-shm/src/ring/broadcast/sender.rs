@@ -82,7 +82,10 @@ impl<R: RegionMut> Sender<R> {
             end.memory.store(PRODUCER_SLEEPS, WANTS_FENCES, Release);
         }
         end.memory.store(PRODUCER_CPU, end.memory.this_cpu(), Relaxed);
-        let core = Producer::new(end.shape.capacity, end.shape.overwrites);
+        let mut core = Producer::new(end.shape.capacity, end.shape.overwrites);
+        if inherits {
+            core.forget_clean();
+        }
         Ok(Self { end, place: 0, core })
     }
 
@@ -122,7 +125,7 @@ impl<R: RegionMut> Sender<R> {
 
     #[cold]
     #[inline(never)]
-    fn send_seeking(&mut self, msg: &[u8], wait: Wait) -> Result<()> {
+    fn send_otherwise(&mut self, msg: &[u8], wait: Wait) -> Result<()> {
         let claim = self.claim(msg.len(), wait)?;
         self.put(claim, msg);
         Ok(())
@@ -183,7 +186,9 @@ impl<R: RegionMut> SendMsg for Sender<R> {
 
     #[inline]
     fn send_with(&mut self, msg: &[u8], wait: Wait) -> Result<()> {
-        let Some(claim) = self.claim_known(msg.len()) else { return self.send_seeking(msg, wait) };
+        let Some(claim) = self.claim_known(msg.len()) else {
+            return self.send_otherwise(msg, wait);
+        };
         self.put(claim, msg);
         Ok(())
     }

@@ -158,9 +158,9 @@ impl<K: Kind, R: RegionMut> Receiver<K, R> {
         if self.end.corrupted { None } else { self.core.find_known(&self.end.memory) }
     }
 
-    #[cold]
+    /// Where there are several receivers, this is the way of all messages.
     #[inline(never)]
-    fn recv_seeking(&mut self, buf: &mut [u8], wait: Wait) -> Result<usize> {
+    fn recv_otherwise(&mut self, buf: &mut [u8], wait: Wait) -> Result<usize> {
         let taken = self.find(wait)?;
         let (len, max) = (taken.found.len, buf.len());
         let Some(front) = buf.get_mut(..len) else {
@@ -178,7 +178,6 @@ impl<K: Kind, R: RegionMut> Receiver<K, R> {
         self.release(taken);
     }
 
-    #[cold]
     fn find(&mut self, wait: Wait) -> Result<Taken> {
         self.end.check_sound(RECV)?;
         if self.core.is_kept_out() && self.end.check_is_due() {
@@ -248,7 +247,7 @@ impl<K: Kind, R: RegionMut> RecvMsg for Receiver<K, R> {
     #[inline]
     fn recv_with(&mut self, buf: &mut [u8], wait: Wait) -> Result<usize> {
         let known = self.find_known().filter(|it| it.found.len <= buf.len());
-        let Some(taken) = known else { return self.recv_seeking(buf, wait) };
+        let Some(taken) = known else { return self.recv_otherwise(buf, wait) };
         let len = taken.found.len;
         self.take_out(taken, &mut buf[..len]);
         Ok(len)

@@ -154,7 +154,7 @@ impl<K: Kind, R: RegionMut> Sender<K, R> {
 
     #[cold]
     #[inline(never)]
-    fn send_seeking(&mut self, msg: &[u8], wait: Wait) -> Result<()> {
+    fn send_otherwise(&mut self, msg: &[u8], wait: Wait) -> Result<()> {
         let claim = self.claim(msg.len(), wait)?;
         self.put(claim, msg);
         Ok(())
@@ -214,7 +214,9 @@ impl<K: Kind, R: RegionMut> SendMsg for Sender<K, R> {
 
     #[inline]
     fn send_with(&mut self, msg: &[u8], wait: Wait) -> Result<()> {
-        let Some(claim) = self.claim_known(msg.len()) else { return self.send_seeking(msg, wait) };
+        let Some(claim) = self.claim_known(msg.len()) else {
+            return self.send_otherwise(msg, wait);
+        };
         self.put(claim, msg);
         Ok(())
     }

@@ -168,7 +168,7 @@ impl<R: RegionMut> Receiver<R> {
 
     #[cold]
     #[inline(never)]
-    fn recv_seeking(&mut self, buf: &mut [u8], wait: Wait) -> Result<usize> {
+    fn recv_otherwise(&mut self, buf: &mut [u8], wait: Wait) -> Result<usize> {
         let found = self.find(wait)?;
         let (len, max) = (found.len, buf.len());
         let Some(front) = buf.get_mut(..len) else {
@@ -234,7 +234,7 @@ impl<R: RegionMut> RecvMsg for Receiver<R> {
     #[inline]
     fn recv_with(&mut self, buf: &mut [u8], wait: Wait) -> Result<usize> {
         let known = self.find_known().filter(|it| it.len <= buf.len());
-        let Some(found) = known else { return self.recv_seeking(buf, wait) };
+        let Some(found) = known else { return self.recv_otherwise(buf, wait) };
         self.take_out(found, &mut buf[..found.len]);
         Ok(found.len)
     }

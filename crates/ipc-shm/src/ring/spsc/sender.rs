@@ -79,7 +79,8 @@ impl<R: RegionMut> Sender<R> {
 
     pub(super) fn open(region: R, options: &RingOptions, inherits: bool) -> Result<Self> {
         let end = open(region, SENDER, options, inherits)?;
-        let core = Producer::new(end.shape.0);
+        let core =
+            if inherits { Producer::resume(end.shape.0, 0, 0) } else { Producer::new(end.shape.0) };
         Ok(Self { end, core })
     }
 
@@ -122,10 +123,13 @@ impl<R: RegionMut> Sender<R> {
         let mut sent = 0;
         for msg in messages {
             let wait = if sent == 0 { wait } else { Wait::Never };
-            let claim = match self.claim(msg.len(), wait) {
-                Ok(claim) => claim,
-                Err(error) if sent == 0 => return Err(error),
-                Err(_) => break,
+            let claim = match self.claim_known(msg.len()) {
+                Some(claim) => claim,
+                None => match self.claim(msg.len(), wait) {
+                    Ok(claim) => claim,
+                    Err(error) if sent == 0 => return Err(error),
+                    Err(_) => break,
+                },
             };
             let memory = &self.end.memory;
             memory.write(claim.at, msg);
@@ -200,7 +204,7 @@ impl<R: RegionMut> Sender<R> {
 
     #[cold]
     #[inline(never)]
-    fn send_seeking(&mut self, msg: &[u8], wait: Wait) -> Result<()> {
+    fn send_otherwise(&mut self, msg: &[u8], wait: Wait) -> Result<()> {
         let claim = self.claim(msg.len(), wait)?;
         self.put(claim, msg);
         Ok(())
@@ -252,7 +256,9 @@ impl<R: RegionMut> SendMsg for Sender<R> {
 
     #[inline]
     fn send_with(&mut self, msg: &[u8], wait: Wait) -> Result<()> {
-        let Some(claim) = self.claim_known(msg.len()) else { return self.send_seeking(msg, wait) };
+        let Some(claim) = self.claim_known(msg.len()) else {
+            return self.send_otherwise(msg, wait);
+        };
         self.put(claim, msg);
         Ok(())
     }

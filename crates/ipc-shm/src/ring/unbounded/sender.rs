@@ -52,7 +52,9 @@ pub struct Sender {
 impl Sender {
     pub(super) fn open(memory: Memfd, options: &RingOptions, inherits: bool) -> Result<Self> {
         let end = open(memory, SENDER, options, inherits)?;
-        let core = Producer::new(end.shape.capacity);
+        let capacity = end.shape.capacity;
+        let core =
+            if inherits { Producer::resume(capacity, 0, 0) } else { Producer::new(capacity) };
         Ok(Self { end, segment: 0, core })
     }
 
@@ -106,7 +108,7 @@ impl Sender {
 
     #[cold]
     #[inline(never)]
-    fn send_seeking(&mut self, msg: &[u8], wait: Wait) -> Result<()> {
+    fn send_otherwise(&mut self, msg: &[u8], wait: Wait) -> Result<()> {
         let claim = self.claim(msg.len(), wait)?;
         self.put(claim, msg);
         Ok(())
@@ -208,7 +210,9 @@ impl SendMsg for Sender {
 
     #[inline]
     fn send_with(&mut self, msg: &[u8], wait: Wait) -> Result<()> {
-        let Some(claim) = self.claim_known(msg.len()) else { return self.send_seeking(msg, wait) };
+        let Some(claim) = self.claim_known(msg.len()) else {
+            return self.send_otherwise(msg, wait);
+        };
         self.put(claim, msg);
         Ok(())
     }
