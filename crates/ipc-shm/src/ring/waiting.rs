@@ -154,7 +154,9 @@ impl Default for Courtesy {
 impl Courtesy {
     const FEW: u32 = 4;
     const MANY: u32 = 1 << 12;
-    /// A share of so much of the time may be lost to third processes.
+    /// Nearly as long as the slice of a third process. The other end is quicker, or its work is worth the wait.
+    const SLOW: Duration = Duration::from_millis(1);
+    /// So many times as long as was lost there is no courtesy.
     const RARELY: u32 = 100;
 
     /// Whether to do so at this wait.
@@ -179,7 +181,7 @@ impl Courtesy {
 
     /// Others were let run, for so long, and the other end did its part or not.
     pub(crate) fn was_shown(&mut self, time: Duration, done: bool) {
-        if time >= SPIN {
+        if time >= Self::SLOW {
             NOT_BEFORE.set(Instant::now().checked_add(time * Self::RARELY));
         }
         if done {
@@ -334,7 +336,9 @@ mod tests {
     #[test]
     fn a_third_process_ends_the_courtesies_of_all_ends_of_a_thread_for_a_while() {
         let begin = Instant::now();
-        let time = Duration::from_micros(200);
+        let time = Courtesy::SLOW;
+        Courtesy::default().was_shown(time / 2, true);
+        assert!(Courtesy::default().is_due(), "that was the other end");
         Courtesy::default().was_shown(time, true);
         // A ring that was made a moment ago, too.
         while !Courtesy::default().is_due() {}
