@@ -124,7 +124,7 @@ impl Patience {
 /// back when the other one has done its part and waits in turn: a system call each, where a sleep takes two,
 /// and a timer. It is for nothing when the other end has nothing to do: who got nothing for it does without for
 /// more and more waits. And it is bad when a third process takes the processor for its slice of time: then no end
-/// of this thread does so for a hundred times as long.
+/// of this thread does so for as long as that, and if it happens again, for many times as long.
 #[derive(Debug)]
 pub(crate) struct Courtesy {
     /// Waits until it does so again.
@@ -136,6 +136,8 @@ pub(crate) struct Courtesy {
 thread_local! {
     /// Until when this thread shows no courtesy.
     static NOT_BEFORE: Cell<Option<Instant>> = const { Cell::new(None) };
+    /// How many times as long as the next one that is slow there will be none.
+    static DISTRUST: Cell<u32> = const { Cell::new(1) };
 }
 
 /// Lets others run on this processor; for how long they did.
@@ -156,8 +158,8 @@ impl Courtesy {
     const MANY: u32 = 1 << 12;
     /// Nearly as long as the slice of a third process. The other end is quicker, or its work is worth the wait.
     const SLOW: Duration = Duration::from_millis(1);
-    /// So many times as long as was lost there is no courtesy.
-    const RARELY: u32 = 100;
+    /// At most so many times as long as was lost there is no courtesy.
+    const RARELY: u32 = 128;
 
     /// Whether to do so at this wait.
     pub(crate) fn is_due(&mut self) -> bool {
@@ -182,7 +184,11 @@ impl Courtesy {
     /// Others were let run, for so long, and the other end did its part or not.
     pub(crate) fn was_shown(&mut self, time: Duration, done: bool) {
         if time >= Self::SLOW {
-            NOT_BEFORE.set(Instant::now().checked_add(time * Self::RARELY));
+            let distrust = DISTRUST.get();
+            NOT_BEFORE.set(Instant::now().checked_add(time.saturating_mul(distrust)));
+            DISTRUST.set((distrust * 8).min(Self::RARELY));
+        } else if done {
+            DISTRUST.set((DISTRUST.get() / 2).max(1));
         }
         if done {
             self.next = (self.next / 2).max(Self::FEW);
@@ -335,15 +341,20 @@ mod tests {
 
     #[test]
     fn a_third_process_ends_the_courtesies_of_all_ends_of_a_thread_for_a_while() {
-        let begin = Instant::now();
         let time = Courtesy::SLOW;
         Courtesy::default().was_shown(time / 2, true);
         assert!(Courtesy::default().is_due(), "that was the other end");
-        Courtesy::default().was_shown(time, true);
-        // A ring that was made a moment ago, too.
-        while !Courtesy::default().is_due() {}
-        assert!(begin.elapsed() >= time * Courtesy::RARELY);
-        assert!(Courtesy::default().is_due());
+        for times in [1, 8, 64, 128, 128] {
+            let begin = Instant::now();
+            Courtesy::default().was_shown(time, true);
+            // A ring that was made a moment ago, too.
+            while !Courtesy::default().is_due() {}
+            assert!(begin.elapsed() >= time * times);
+        }
+        for _ in 0..10 {
+            Courtesy::default().was_shown(time / 100, true);
+        }
+        assert_eq!(DISTRUST.get(), 1);
     }
 
     #[test]
