@@ -204,10 +204,9 @@ pub fn respond(parent: u32, floor: Floor, cpu: usize) -> Result<()> {
         match floor {
             // Odd values are pings; on the one line the answer is the next even one.
             Floor::CacheLine if now % 2 == 1 => ping.store(now + 1, Ordering::Release),
-            Floor::TwoLines if now != seen => pong.store(now, Ordering::Release),
+            Floor::TwoLines | Floor::Yield if now != seen => pong.store(now, Ordering::Release),
             Floor::Futex if now != seen => store_and_wake(pong, now),
             Floor::Futex => futex_wait(ping, now),
-            Floor::Yield if now != seen => pong.store(now, Ordering::Release),
             Floor::Yield => std::thread::yield_now(),
             Floor::Copy if now != seen => {
                 shared.read(slot(seen), &mut buf);

@@ -254,24 +254,8 @@ fn neighbours() {
     let mut cpus = CpuSet::new();
     cpus.set(sched_getcpu());
     sched_setaffinity(None, &cpus).expect("pin");
-    for strategy in [Strategy::Block, Strategy::Adaptive] {
-        let options = RingOptions::new().strategy(strategy);
-        let (mut tx, mut their_rx) = options.pair().expect("pair");
-        let (mut their_tx, mut rx) = options.pair().expect("pair");
-        let other = std::thread::spawn(move || {
-            let mut buf = [0; 8];
-            while their_rx.recv(&mut buf).is_ok() {
-                their_tx.send(&buf).expect("send");
-            }
-        });
-        let mut buf = [0; 8];
-        for number in 0..TRIPS {
-            tx.send(&number.to_le_bytes()).expect("send");
-            assert_eq!((rx.recv(&mut buf), u64::from_le_bytes(buf)), (Ok(8), number));
-        }
-        drop(tx);
-        other.join().expect("no panic");
-    }
+    // The other process is where this one is.
+    mixtures();
 }
 
 /// How many peers are killed.
